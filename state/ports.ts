@@ -1,0 +1,188 @@
+import type { AffinityRecord, HeartbeatRecord, Lease, RingRecord } from '../contract/records.ts';
+import type { CallEndReason } from '../contract/reasons.ts';
+
+/** One entry of a call's lease as its owner holds it in memory: enough to write it again after Redis was emptied. */
+export interface HeldLease {
+  callRef: string;
+  fence: number;
+  callConnectionId: string | undefined;
+  ring: RingRecord;
+  placedAtMs: number;
+}
+
+export type PlaceOutcome =
+  /** A lease stands. `repeated`: the ring id had one already, and this is the same answer again. */
+  | { kind: 'placed'; lease: Lease; endpoint: string; repeated: boolean }
+  /** The ring id belongs to a call that has ended; nothing is to be done. */
+  | { kind: 'ended' }
+  /** No admitting worker has a free slot. Counted as demand; a redelivery may be placed. */
+  | { kind: 'full' }
+  /** The pool's epoch is missing: owners re-assert first. */
+  | { kind: 'recovering' };
+
+export interface RenewOutcome {
+  /** Leases of the request that stand and were extended. */
+  renewed: string[];
+  /** Leases of the request that another owner or a newer fence holds: stop writing, close the socket. */
+  lost: { callRef: string; fence: number; worker: string }[];
+  /** Leases that name this worker (this or an earlier incarnation), are over 1 s old and were not in the request. */
+  unheld: Lease[];
+  /** Up to a bounded number of ringing leases whose worker has no heartbeat: to be re-placed. */
+  strandedRings: Lease[];
+  /** Up to a bounded number of answered leases whose worker has no heartbeat for 5 s: takeover candidates that need a second witness. */
+  orphans: Lease[];
+  /** The pool is RECOVERING. */
+  recovering: boolean;
+}
+
+export type GrantOutcome =
+  | { kind: 'granted'; lease: Lease }
+  /** The lease is not what the caller saw: someone else was quicker. */
+  | { kind: 'moved'; lease: Lease | undefined }
+  /** The taker stands at its hard limit. */
+  | { kind: 'full' }
+  | { kind: 'recovering' };
+
+/** The pool's table of leases: every method is one script in the pool's slot. All expiry is in Redis time. */
+export interface LeaseTable {
+  /** Design: "place". `exclude`: workers that did not answer a hand-off. `replaces`: re-placement of this fence (refused when the lease moved on). */
+  place(request: {
+    ring: RingRecord;
+    newCallRef: string;
+    strategy: 'Spread' | 'Pack';
+    exclude?: readonly string[];
+    replaces?: { callRef: string; fence: number };
+  }): Promise<PlaceOutcome>;
+
+  /** Extends every held lease, writes those that Redis no longer has (re-assertion), refreshes the epoch. */
+  renew(request: { worker: string; incarnation: string; held: readonly HeldLease[] }): Promise<RenewOutcome>;
+
+  /** Writes a lease for a ring that the receiver took by itself while Redis was away. */
+  adopt(request: { worker: string; incarnation: string; lease: HeldLease }): Promise<'adopted' | 'taken'>;
+
+  /** True while this (fence, incarnation) still owns the lease: asked right before answering. */
+  owns(request: { callRef: string; fence: number; incarnation: string }): Promise<boolean>;
+
+  /** ACS has answered: the lease gets its callConnectionId and the normal lease time. */
+  answered(request: {
+    callRef: string;
+    fence: number;
+    incarnation: string;
+    callConnectionId: string;
+  }): Promise<'written' | 'fenced' | 'missing'>;
+
+  /** Takeover, step one. Names the (fence, incarnation) that was seen; `fenceFloor` when `claim` was refused by a higher stored fence. */
+  grant(request: {
+    callRef: string;
+    seen: { fence: number; incarnation: string };
+    taker: { worker: string; incarnation: string; hardSlotLimit: number };
+    fenceFloor?: number;
+  }): Promise<GrantOutcome>;
+
+  /** The call has ended: the lease goes, the ring's outcome stays for ten minutes. Safe to repeat. */
+  release(request: { callRef: string; fence: number; incarnation: string }): Promise<void>;
+
+  find(callRef: string): Promise<Lease | undefined>;
+
+  /** Heartbeat, once a second: returns the worker's affinity record (extended, not changed) and the callbacks that others parked for it. */
+  beat(heartbeat: HeartbeatRecord): Promise<{ affinity: AffinityRecord | undefined; inbox: string[] }>;
+  heartbeat(worker: string): Promise<HeartbeatRecord | undefined>;
+  heartbeats(): Promise<HeartbeatRecord[]>;
+  /** Parks a callback body (one CloudEvents array as JSON) for a worker whose heartbeat is fresh but who did not answer. */
+  park(worker: string, callRef: string, body: string): Promise<void>;
+
+  /** Controller only; an older `controllerFence` is refused. */
+  writeAffinity(record: AffinityRecord): Promise<'written' | 'fenced'>;
+  affinity(worker: string): Promise<AffinityRecord | undefined>;
+  /** Controller only: every known worker has re-asserted (or none exists yet), so `place` and `grant` may go on. */
+  confirmRecovery(controllerFence: number): Promise<void>;
+  /** Figures for the controller: leases per worker, refusals since the last call, recovering. */
+  summary(): Promise<{ calls: Record<string, number>; refusedTotal: number; recovering: boolean }>;
+}
+
+export interface HistoryEntry {
+  /** 1-based, without gaps within a call. */
+  seq: number;
+  role: 'caller' | 'assistant' | 'system';
+  text: string;
+  /** Unix milliseconds of the owner's clock, for people to read. */
+  atMs: number;
+}
+
+/** The call's own record, key `…:call:<callConnectionId>:session`. */
+export interface SessionRecord {
+  v: number;
+  callRef: string;
+  callConnectionId: string;
+  correlationId: string;
+  serverCallId: string;
+  from: string;
+  to: string;
+  startedAtMs: number;
+  /** Name of the state machine's state. */
+  state: string;
+  /** Ids of the last events that were applied, newest last, bounded. */
+  recentEventIds: string[];
+  /** What the voice backend needs to go on with the dialogue. */
+  dialogue: unknown;
+  nextSeq: number;
+}
+
+/** A record on its way to Cosmos DB. `id` is fixed by its content, so that a retry is harmless. */
+export interface OutboxEntry {
+  id: string;
+  kind: 'turn' | 'summary' | 'profile';
+  body: Record<string, unknown>;
+}
+
+export interface CallSummary {
+  v: number;
+  callConnectionId: string;
+  callRef: string;
+  correlationId: string;
+  from: string;
+  to: string;
+  startedAtMs: number;
+  endedAtMs: number;
+  reason: CallEndReason;
+  turns: number;
+  workers: string[];
+  partial: boolean;
+}
+
+export interface Checkpoint {
+  callConnectionId: string;
+  callRef: string;
+  fence: number;
+  incarnation: string;
+  /** Grows with each write of one owner: a repeated id changes nothing. */
+  writeId: number;
+  session: SessionRecord;
+  context: Record<string, unknown>;
+  /** Entries since the last acknowledged checkpoint. */
+  history: readonly HistoryEntry[];
+  outbox: readonly OutboxEntry[];
+  /** With the last checkpoint of a call: writes the call summary (7 days). */
+  summary?: CallSummary;
+}
+
+export interface StoredCall {
+  session: SessionRecord | undefined;
+  context: Record<string, unknown>;
+  history: HistoryEntry[];
+}
+
+/** One call's records in Redis; every method is one script in the call's slot. */
+export interface CallStore {
+  /** Takeover, step two: raises the call's fence and returns its state. */
+  claim(request: {
+    callConnectionId: string;
+    fence: number;
+    incarnation: string;
+  }): Promise<{ kind: 'claimed'; call: StoredCall } | { kind: 'refused'; storedFence: number }>;
+  /** Context, history and outbox in one step; all or nothing. */
+  checkpoint(checkpoint: Checkpoint): Promise<{ kind: 'written' | 'repeated' } | { kind: 'fenced'; storedFence: number }>;
+  /** Extends the TTLs of a live call's keys (not of authentication state). */
+  refresh(request: { callConnectionId: string; fence: number; incarnation: string }): Promise<'refreshed' | 'fenced' | 'missing'>;
+  read(callConnectionId: string): Promise<StoredCall>;
+}
