@@ -7,6 +7,7 @@ export const MEDIA_CLOSE_REASONS = {
   idle: 'no frame and no pong for longer than the idle limit',
   protocolViolation: 'too many malformed frames or a message above the size limit',
   overload: 'one peer read too slowly for ten seconds',
+  ownerLost: 'a relayed socket whose owner died, and which no worker may take over now',
   shutdown: 'the process ended with its calls already handed over or finished',
 } as const;
 export type MediaCloseReason = keyof typeof MEDIA_CLOSE_REASONS;

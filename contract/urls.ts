@@ -11,7 +11,14 @@ const CALL = /^\/w\/([a-z0-9-]+)\/([a-z0-9-]+)\/([a-z0-9-]+)\/c\/([a-z0-9]{8,40}
 export function parsePublicPath(path: string): PublicRoute | undefined {
   const call = CALL.exec(path);
   if (call) {
-    const [, namespace, pool, worker, callRef, leaf] = call as unknown as [string, string, string, string, string, string];
+    const [, namespace, pool, worker, callRef, leaf] = call as unknown as [
+      string,
+      string,
+      string,
+      string,
+      string,
+      string,
+    ];
     if (![namespace, pool, worker].every((label) => DNS_LABEL.test(label))) return undefined;
     return { kind: 'call', namespace, pool, worker, callRef, leaf: leaf as 'events' | 'media' };
   }

@@ -25,7 +25,10 @@ export function setting<T>(fields: Setting<T>): Setting<T> {
 }
 
 /** Reads all settings at once and reports every fault, so that a user mends them in one go. */
-export function loadConfig<S extends Settings>(settings: S, env: Readonly<Record<string, string | undefined>>): Config<S> {
+export function loadConfig<S extends Settings>(
+  settings: S,
+  env: Readonly<Record<string, string | undefined>>,
+): Config<S> {
   const values: Record<string, unknown> = {};
   const faults: string[] = [];
   for (const [name, { env: variable, schema, default: fallback }] of Object.entries(settings)) {
@@ -47,12 +50,16 @@ export const text = z.string().min(1);
 export const optionalText = z.string().transform((value) => (value === '-' ? undefined : value));
 export const url = z.url();
 export const whole = (min: number, max: number) =>
-  z
-    .string()
-    .regex(/^\d+$/, 'must be a whole number')
-    .transform(Number)
-    .pipe(z.number().min(min).max(max));
+  z.string().regex(/^\d+$/, 'must be a whole number').transform(Number).pipe(z.number().min(min).max(max));
 export const choice = <const T extends readonly [string, ...string[]]>(...values: T) => z.enum(values);
 export const flag = z.enum(['true', 'false']).transform((value) => value === 'true');
 /** Secrets with overlap on rotation: comma-separated, the first is used for new work, all are accepted. */
-export const keyList = z.string().transform((value) => value.split(',').map((key) => key.trim()).filter(Boolean)).pipe(z.array(z.string().min(16, 'each key needs at least 16 characters')).min(1).max(4));
+export const keyList = z
+  .string()
+  .transform((value) =>
+    value
+      .split(',')
+      .map((key) => key.trim())
+      .filter(Boolean),
+  )
+  .pipe(z.array(z.string().min(16, 'each key needs at least 16 characters')).min(1).max(4));

@@ -32,7 +32,8 @@ export class ManualClock implements Clock {
   }
 
   every(periodMs: number, callback: () => void): Timer {
-    return this.#add(periodMs, periodMs, callback);
+    // As in Node, a period of 0 is one millisecond; else `advance` would never end.
+    return this.#add(Math.max(1, periodMs), Math.max(1, periodMs), callback);
   }
 
   /** Moves time on by `ms`, running every timer that falls due on the way. */
