@@ -1,5 +1,5 @@
-import type { AffinityRecord, HeartbeatRecord, Lease, RingRecord } from '../contract/records.ts';
 import type { CallEndReason } from '../contract/reasons.ts';
+import type { AffinityRecord, HeartbeatRecord, Lease, RingRecord } from '../contract/records.ts';
 
 /** One entry of a call's lease as its owner holds it in memory: enough to write it again after Redis was emptied. */
 export interface HeldLease {
@@ -23,6 +23,8 @@ export type PlaceOutcome =
 export interface RenewOutcome {
   /** Leases of the request that stand and were extended. */
   renewed: string[];
+  /** Those of them that Redis no longer had and that were written again: the call's own records are likely gone too. */
+  rewritten: string[];
   /** Leases of the request that another owner or a newer fence holds: stop writing, close the socket. */
   lost: { callRef: string; fence: number; worker: string }[];
   /** Leases that name this worker (this or an earlier incarnation), are over 1 s old and were not in the request. */
@@ -43,6 +45,31 @@ export type GrantOutcome =
   | { kind: 'full' }
   | { kind: 'recovering' };
 
+/** A callback that another worker parked: `body` is one CloudEvents array as JSON. */
+export interface ParkedCallback {
+  callRef: string;
+  body: string;
+}
+
+/** A call whose records are not all archived. */
+export interface UnsentCall {
+  callRef: string;
+  /** Unknown until ACS has answered; without it and without an owner nothing was ever written, so there is nothing to archive. */
+  callConnectionId: string | undefined;
+  /** Redis time in milliseconds. */
+  enteredAtMs: number;
+  /** Undefined once the lease is gone. `live`: that worker's heartbeat counts, so it drains the stream itself. */
+  owner: { worker: string; live: boolean } | undefined;
+}
+
+export type DrainClaim =
+  /** This archiver alone may drain the stream until the claim's time is over; the fence grows with each change of holder. */
+  | { kind: 'claimed'; fence: number }
+  /** Another archiver's claim stands. */
+  | { kind: 'held'; worker: string }
+  /** The call's owner gives signs of life and drains the stream itself. */
+  | { kind: 'owned'; worker: string };
+
 /** The pool's table of leases: every method is one script in the pool's slot. All expiry is in Redis time. */
 export interface LeaseTable {
   /** Design: "place". `exclude`: workers that did not answer a hand-off. `replaces`: re-placement of this fence (refused when the lease moved on). */
@@ -57,8 +84,16 @@ export interface LeaseTable {
   /** Extends every held lease, writes those that Redis no longer has (re-assertion), refreshes the epoch. */
   renew(request: { worker: string; incarnation: string; held: readonly HeldLease[] }): Promise<RenewOutcome>;
 
-  /** Writes a lease for a ring that the receiver took by itself while Redis was away. */
-  adopt(request: { worker: string; incarnation: string; lease: HeldLease }): Promise<'adopted' | 'taken'>;
+  /**
+   * Writes a lease for a ring that the receiver took by itself while Redis was away. Where the ring already has a lease that is
+   * still `ringing` (a `place` whose reply was lost) and this worker has answered (callConnectionId known), that lease is replaced
+   * by this call under a higher fence; a lease that another worker has answered stays, and the result is `taken`.
+   */
+  adopt(request: {
+    worker: string;
+    incarnation: string;
+    lease: HeldLease;
+  }): Promise<{ kind: 'adopted'; fence: number } | { kind: 'taken' }>;
 
   /** True while this (fence, incarnation) still owns the lease: asked right before answering. */
   owns(request: { callRef: string; fence: number; incarnation: string }): Promise<boolean>;
@@ -84,9 +119,16 @@ export interface LeaseTable {
 
   find(callRef: string): Promise<Lease | undefined>;
 
-  /** Heartbeat, once a second: returns the worker's affinity record (extended, not changed) and the callbacks that others parked for it. */
-  beat(heartbeat: HeartbeatRecord): Promise<{ affinity: AffinityRecord | undefined; inbox: string[] }>;
+  /**
+   * Heartbeat, once a second: returns the worker's affinity record (extended, not changed) and the callbacks that others parked for it;
+   * `inbox` is the bodies of `parked`. An entry comes again until the next heartbeat has acknowledged it.
+   */
+  beat(
+    heartbeat: HeartbeatRecord,
+  ): Promise<{ affinity: AffinityRecord | undefined; inbox: string[]; parked: ParkedCallback[] }>;
   heartbeat(worker: string): Promise<HeartbeatRecord | undefined>;
+  /** Milliseconds since the last heartbeat in Redis time (from the key's TTL), or undefined when it has expired. */
+  heartbeatAgeMs(worker: string): Promise<number | undefined>;
   heartbeats(): Promise<HeartbeatRecord[]>;
   /** Parks a callback body (one CloudEvents array as JSON) for a worker whose heartbeat is fresh but who did not answer. */
   park(worker: string, callRef: string, body: string): Promise<void>;
@@ -96,8 +138,15 @@ export interface LeaseTable {
   affinity(worker: string): Promise<AffinityRecord | undefined>;
   /** Controller only: every known worker has re-asserted (or none exists yet), so `place` and `grant` may go on. */
   confirmRecovery(controllerFence: number): Promise<void>;
-  /** Figures for the controller: leases per worker, refusals since the last call, recovering. */
+  /** Figures for the controller: leases per worker, refused placements as a counter that only grows (until Redis is emptied), recovering. */
   summary(): Promise<{ calls: Record<string, number>; refusedTotal: number; recovering: boolean }>;
+
+  /** For the archiver: calls that may have records to archive, oldest first. */
+  unsent(limit: number, offset?: number): Promise<UnsentCall[]>;
+  /** For the archiver, after the end record is archived and the stream is empty. */
+  markSent(callRef: string): Promise<void>;
+  /** For the archiver: claims or extends the draining of one call's stream. */
+  claimDrain(callRef: string, worker: string, incarnation: string, leaseMs: number): Promise<DrainClaim>;
 }
 
 export interface HistoryEntry {
@@ -164,13 +213,28 @@ export interface Checkpoint {
   outbox: readonly OutboxEntry[];
   /** With the last checkpoint of a call: writes the call summary (7 days). */
   summary?: CallSummary;
+  /** `history` is all there is: what Redis holds of it is replaced. After Redis has lost data. */
+  full?: boolean;
 }
 
 export interface StoredCall {
   session: SessionRecord | undefined;
   context: Record<string, unknown>;
   history: HistoryEntry[];
+  /** Outbox entries that Cosmos DB has not acknowledged yet, oldest first. */
+  unarchived: OutboxEntry[];
 }
+
+export type CheckpointOutcome =
+  | { kind: 'written' }
+  /** This or a later write id of this fence was applied before; nothing changed. */
+  | { kind: 'repeated'; lastWriteId: number }
+  /** A newer owner holds the call: stop writing. */
+  | { kind: 'fenced'; storedFence: number }
+  /** Redis holds less history than the writer had acknowledged: it has lost data. Nothing was written; send everything (`full`). */
+  | { kind: 'gap'; storedSeq: number }
+  /** An older owner is on record and this one has not claimed the call. Nothing was written; `claim`, then `full`. */
+  | { kind: 'unclaimed'; storedFence: number };
 
 /** One call's records in Redis; every method is one script in the call's slot. */
 export interface CallStore {
@@ -179,10 +243,14 @@ export interface CallStore {
     callConnectionId: string;
     fence: number;
     incarnation: string;
-  }): Promise<{ kind: 'claimed'; call: StoredCall } | { kind: 'refused'; storedFence: number }>;
+  }): Promise<{ kind: 'claimed'; call: StoredCall; lastWriteId: number } | { kind: 'refused'; storedFence: number }>;
   /** Context, history and outbox in one step; all or nothing. */
-  checkpoint(checkpoint: Checkpoint): Promise<{ kind: 'written' | 'repeated' } | { kind: 'fenced'; storedFence: number }>;
+  checkpoint(checkpoint: Checkpoint): Promise<CheckpointOutcome>;
   /** Extends the TTLs of a live call's keys (not of authentication state). */
-  refresh(request: { callConnectionId: string; fence: number; incarnation: string }): Promise<'refreshed' | 'fenced' | 'missing'>;
+  refresh(request: {
+    callConnectionId: string;
+    fence: number;
+    incarnation: string;
+  }): Promise<'refreshed' | 'fenced' | 'missing'>;
   read(callConnectionId: string): Promise<StoredCall>;
 }
