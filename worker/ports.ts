@@ -29,7 +29,11 @@ export interface CallHost {
   /** Events of a call that is here, each judged alone and applied at most once. */
   applyEvents(callRef: string, events: readonly CallEvent[]): Promise<void>;
   /** A media socket of a call that is here; undefined when the call has just ended. */
-  openMedia(callRef: string, socket: MediaSocket, headers: { callConnectionId: string; correlationId: string }): MediaEnd | undefined;
+  openMedia(
+    callRef: string,
+    socket: MediaSocket,
+    headers: { callConnectionId: string; correlationId: string },
+  ): MediaEnd | undefined;
   /**
    * Passive takeover: the owner gave no application answer in time. `here`: this worker owns the call now. `elsewhere`: another
    * was quicker, ask `locate` again. `parked`: the owner lives, its callback waits in its inbox. `refused`: recovering or full.

@@ -1,0 +1,111 @@
+import type { TokenCredential } from '@azure/identity';
+import type { Clock } from '../platform/clock.ts';
+import type { Log } from '../platform/log.ts';
+import type { Registry } from '../platform/metrics.ts';
+import type { Random } from '../platform/random.ts';
+import type { CallKeys } from '../state/calls/keys.ts';
+import { CALL_TTLS } from '../state/calls/ttls.ts';
+import { CosmosArchive } from '../state/cosmos/archive.ts';
+import { openCosmos } from '../state/cosmos/client.ts';
+import { Archiver } from '../state/outbox/archiver.ts';
+import { ForeignSweep } from '../state/outbox/foreign_sweep.ts';
+import { ArchiveMetrics } from '../state/outbox/metrics.ts';
+import { OrphanFinaliser } from '../state/outbox/orphan.ts';
+import { OutboxStream } from '../state/outbox/stream.ts';
+import type { CallStore, LeaseTable } from '../state/ports.ts';
+import type { RedisClient } from '../state/redis/client.ts';
+
+/** What the calls need of the archive. */
+export interface Archiving {
+  readonly pending: number;
+  track(call: { callConnectionId: string; callRef: string; pendingIds: readonly string[] }): void;
+  untrack(callConnectionId: string): void;
+  holds(callRef: string): boolean;
+  /** A checkpoint put these ids into the call's stream. */
+  stored(callConnectionId: string, ids: readonly string[]): void;
+  start(): void;
+  stop(): Promise<void>;
+}
+
+export interface ArchivingOptions {
+  endpoint: string | undefined;
+  database: string;
+  credential: TokenCredential;
+  redis: RedisClient;
+  keys: CallKeys;
+  store: CallStore;
+  leases: LeaseTable;
+  worker: string;
+  incarnation: string;
+  clock: Clock;
+  random: Random;
+  log: Log;
+  registry: Registry;
+  onArchived(callConnectionId: string, ids: readonly string[]): void;
+  /** Cosmos DB refuses them for good; they stand in the call's quarantine in Redis. */
+  onQuarantined(callConnectionId: string, ids: readonly string[]): void;
+  /** Redis lost entries before they were archived: the owner writes them again. */
+  onMissing(callConnectionId: string): void;
+}
+
+/** The archiver of this worker, on the real Cosmos DB client. */
+export function createArchiving(options: ArchivingOptions): Archiving {
+  const { endpoint } = options;
+  return endpoint === undefined ? outboxOnly(options) : cosmosArchiving({ ...options, endpoint });
+}
+
+/** Without Cosmos DB the outbox is the last stop: what Redis has confirmed is not kept in memory. */
+function outboxOnly(options: ArchivingOptions): Archiving {
+  return {
+    pending: 0,
+    track: () => undefined,
+    untrack: () => undefined,
+    holds: () => false,
+    stored: options.onArchived,
+    start: () => options.log.warn('no Cosmos DB is configured: records stay in the outbox until their TTL'),
+    stop: () => Promise.resolve(),
+  };
+}
+
+function cosmosArchiving(options: ArchivingOptions & { endpoint: string }): Archiving {
+  const { redis, keys, store, leases, worker, incarnation, clock, random, log, registry, credential } = options;
+  const database = openCosmos({
+    endpoint: options.endpoint,
+    database: options.database,
+    credential: { kind: 'entra', credential },
+  });
+  const metrics = new ArchiveMetrics(registry);
+  const archive = new CosmosArchive({ database, onThrottled: (count) => metrics.throttled(count) });
+  const stream = new OutboxStream({ redis, keys, quarantineTtlMs: CALL_TTLS.outboxMs });
+  const { onArchived, onQuarantined, onMissing } = options;
+  const listener = { onArchived, onQuarantined, onMissing };
+  const archiver = new Archiver({ stream, archive, unsent: leases, clock, random, log, metrics, listener });
+  const orphans = new OrphanFinaliser({ store, archive, leases, worker, incarnation, clock });
+  const foreign = new ForeignSweep({
+    drain: archiver.drain,
+    stream,
+    archive,
+    orphans,
+    unsent: leases,
+    tracks: (id) => archiver.tracks(id),
+    worker,
+    incarnation,
+    clock,
+    log,
+    metrics,
+  });
+  return {
+    get pending() {
+      return archiver.pending;
+    },
+    track: (call) => archiver.track(call),
+    untrack: (id) => archiver.untrack(id),
+    holds: (callRef) => orphans.holds(callRef),
+    stored: (id, ids) => archiver.nudge(id, ids),
+    start: () => archiver.start(foreign),
+    stop: async () => {
+      await archiver.stop();
+      database.close();
+    },
+  };
+}
