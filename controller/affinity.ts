@@ -1,0 +1,100 @@
+import { type AffinityRecord, RECORD_VERSION } from '../contract/records.ts';
+import type { Clock } from '../platform/clock.ts';
+import { errorCode } from '../platform/errors.ts';
+import type { Log } from '../platform/log.ts';
+import { CONTROLLER_FENCED } from '../state/leases/pool_records.ts';
+import type { LeaseTable } from '../state/ports.ts';
+
+export type AffinityContent = Pick<
+  AffinityRecord,
+  'worker' | 'state' | 'endpoint' | 'slots' | 'revision' | 'incarnation'
+>;
+
+/** The record lives for five minutes and workers extend it; this writes it again long before, in case Redis was emptied. */
+const REFRESH_MS = 60_000;
+
+interface Written {
+  readonly state: AffinityRecord['state'];
+  /** The content as text, to see a change. */
+  readonly text: string;
+  /** When the first write of this state was sent. */
+  readonly sinceMs: number;
+  /** When it was last written; undefined when Redis may have lost it. */
+  readonly writtenAtMs: number | undefined;
+}
+
+/** What the controller says of each worker of one pool, kept true in Redis. */
+export class Affinity {
+  readonly #leases: Pick<LeaseTable, 'writeAffinity' | 'affinity'>;
+  readonly #clock: Clock;
+  readonly #log: Log;
+  readonly #fence: number;
+  readonly #written = new Map<string, Written>();
+  #turn = 0;
+
+  constructor(options: {
+    leases: Pick<LeaseTable, 'writeAffinity' | 'affinity'>;
+    clock: Clock;
+    log: Log;
+    fence: number;
+  }) {
+    this.#leases = options.leases;
+    this.#clock = options.clock;
+    this.#log = options.log;
+    this.#fence = options.fence;
+  }
+
+  /** Since when the record in Redis has named this state; undefined when it may not. */
+  standsSinceMs(worker: string, state: AffinityRecord['state']): number | undefined {
+    const written = this.#written.get(worker);
+    return written?.state === state && written.writtenAtMs !== undefined ? written.sinceMs : undefined;
+  }
+
+  /** Redis may have lost everything: all records are written again. */
+  distrust(): void {
+    for (const [worker, written] of this.#written) this.#written.set(worker, { ...written, writtenAtMs: undefined });
+  }
+
+  /** Reads one record back, another each time: one that is missing means that Redis has lost data, and all are written again. */
+  async spotCheck(): Promise<void> {
+    const standing = [...this.#written]
+      .filter(([, written]) => written.writtenAtMs !== undefined)
+      .map(([worker]) => worker);
+    const worker = standing[this.#turn++ % Math.max(1, standing.length)];
+    if (worker === undefined) return;
+    try {
+      if ((await this.#leases.affinity(worker)) !== undefined) return;
+      this.#log.warn({ worker }, 'an affinity record is missing in Redis; all are written again');
+      this.distrust();
+    } catch (error) {
+      this.#log.debug({ worker, code: errorCode(error) }, 'an affinity record could not be read');
+    }
+  }
+
+  forget(worker: string): void {
+    this.#written.delete(worker);
+  }
+
+  /** Writes what has changed or is due; true when the record stands. Throws only ERR_CONTROLLER_FENCED. */
+  async assert(content: AffinityContent): Promise<boolean> {
+    const text = JSON.stringify(content);
+    const nowMs = this.#clock.monotonicMs();
+    const last = this.#written.get(content.worker);
+    const stands = last?.text === text && last.writtenAtMs !== undefined;
+    if (stands && nowMs - (last.writtenAtMs ?? 0) < REFRESH_MS) return true;
+    try {
+      const outcome = await this.#leases.writeAffinity({ v: RECORD_VERSION, ...content, controllerFence: this.#fence });
+      if (outcome === 'fenced') throw CONTROLLER_FENCED.with(`fence ${this.#fence}`);
+    } catch (error) {
+      if (errorCode(error) === 'ERR_CONTROLLER_FENCED') throw error;
+      this.#log.debug(
+        { worker: content.worker, code: errorCode(error) },
+        'an affinity record could not be written; trying again',
+      );
+      return false;
+    }
+    const sinceMs = last?.state === content.state && last.writtenAtMs !== undefined ? last.sinceMs : nowMs;
+    this.#written.set(content.worker, { state: content.state, text, sinceMs, writtenAtMs: nowMs });
+    return true;
+  }
+}

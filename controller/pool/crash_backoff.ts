@@ -1,0 +1,31 @@
+import type { CrashView } from './view.ts';
+
+/** A worker that lived this long did start well: its end is not part of a crash loop. */
+const EARLY_DEATH_MS = 60_000;
+/** Early deaths in a row from which a crash loop is reported. */
+export const CRASH_LOOP_STREAK = 3;
+const FIRST_HOLD_MS = 1_000;
+const LONGEST_HOLD_MS = 60_000;
+/** After this long without a crash the next one counts as the first. */
+const FORGIVEN_AFTER_MS = 180_000;
+
+export interface CrashState {
+  readonly streak: number;
+  readonly lastAtMs: number;
+}
+
+export const NO_CRASHES: CrashState = { streak: 0, lastAtMs: Number.NEGATIVE_INFINITY };
+
+/** Counts one end that nobody asked for, of a worker that had lived `livedMs`. */
+export function countCrash(state: CrashState, livedMs: number, nowMs: number): CrashState {
+  if (livedMs >= EARLY_DEATH_MS) return { streak: 0, lastAtMs: nowMs };
+  const forgiven = nowMs - state.lastAtMs > FORGIVEN_AFTER_MS;
+  return { streak: (forgiven ? 0 : state.streak) + 1, lastAtMs: nowMs };
+}
+
+/** The first early death is replaced at once; from the second on the hold doubles from 1 s to 60 s. */
+export function crashView(state: CrashState, nowMs: number): CrashView {
+  if (state.streak === 0 || nowMs - state.lastAtMs > FORGIVEN_AFTER_MS) return { streak: 0, holdMs: 0 };
+  const holdMs = state.streak < 2 ? 0 : Math.min(FIRST_HOLD_MS * 2 ** (state.streak - 2), LONGEST_HOLD_MS);
+  return { streak: state.streak, holdMs: Math.max(0, state.lastAtMs + holdMs - nowMs) };
+}

@@ -1,0 +1,49 @@
+import type { Clock } from '../../platform/clock.ts';
+
+/** A write that was never seen by then has failed in silence; waiting on would stop the pool. */
+const EXPIRY_MS = 300_000;
+
+/** The controller's own creates and deletes that the runtime's list does not show yet: without them a slow list would have them done twice. */
+export class Expectations {
+  readonly #clock: Clock;
+  readonly #creates = new Map<string, number>();
+  readonly #deletes = new Map<string, number>();
+
+  constructor(clock: Clock) {
+    this.#clock = clock;
+  }
+
+  expectCreate(worker: string): void {
+    this.#creates.set(worker, this.#clock.monotonicMs());
+  }
+
+  expectDelete(worker: string): void {
+    this.#deletes.set(worker, this.#clock.monotonicMs());
+  }
+
+  /** The write was refused: nothing is to be waited for. */
+  drop(worker: string): void {
+    this.#creates.delete(worker);
+    this.#deletes.delete(worker);
+  }
+
+  /** Takes off what the list shows by now. */
+  observe(list: readonly { id: string; presence: string; stopping: boolean }[]): void {
+    const shown = new Map(list.map((worker) => [worker.id, worker]));
+    const nowMs = this.#clock.monotonicMs();
+    for (const [id, atMs] of this.#creates) if (shown.has(id) || nowMs - atMs > EXPIRY_MS) this.#creates.delete(id);
+    for (const [id, atMs] of this.#deletes) {
+      const worker = shown.get(id);
+      if (!worker || worker.presence === 'ended' || worker.stopping || nowMs - atMs > EXPIRY_MS)
+        this.#deletes.delete(id);
+    }
+  }
+
+  get pendingCreates(): number {
+    return this.#creates.size;
+  }
+
+  isLeaving(worker: string): boolean {
+    return this.#deletes.has(worker);
+  }
+}
