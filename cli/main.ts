@@ -1,0 +1,72 @@
+#!/usr/bin/env node
+import { errorCode, RtvoiceError } from '../platform/errors.ts';
+import { EXIT, type ExitCode, type Io, processIo } from './io.ts';
+
+interface Verb {
+  usage: string;
+  summary: string;
+  /** Loaded only when it is called, so that `rtvoice --help` is quick. */
+  run(args: string[], io: Io): Promise<ExitCode>;
+}
+
+const VERBS: Readonly<Record<string, Verb>> = {
+  dev: {
+    usage: 'dev [--calls N] [--exit] [--json] [--pool FILE] [--state-dir DIR]',
+    summary: 'run everything on this machine: controller, workers, Redis, simulated Azure and callers who speak',
+    run: async (args, io) => (await import('./dev/dev.ts')).dev(args, io),
+  },
+  call: {
+    usage: 'call [--text TEXT]... [--wav FILE] [--keys 1234#] [--state-dir DIR] [--json]',
+    summary: 'place one call against the running local mode and print the dialogue',
+    run: async (args, io) => (await import('./dev/call.ts')).call(args, io),
+  },
+  pool: {
+    usage: 'pool get [-o json] | pool scale NAME --replicas N | pool apply FILE',
+    summary: 'look at or change the pool of the running local mode',
+    run: async (args, io) => (await import('./pool.ts')).pool(args, io),
+  },
+  drain: {
+    usage: 'drain WORKER [--deadline SECONDS]',
+    summary: 'empty a worker: no new calls, those it has go on to their end',
+    run: async (args, io) => (await import('./drain.ts')).drain(args, io),
+  },
+};
+
+function help(): string {
+  const rows = Object.values(VERBS).map(({ usage, summary }) => `  rtvoice ${usage}\n      ${summary}`);
+  return `rtvoice runs real-time voice calls of Azure Communication Services.\n\n${rows.join('\n')}\n\nExit codes: 0 ok, 1 degraded, 2 error, 3 refused.\n`;
+}
+
+async function main(args: string[], io: Io): Promise<ExitCode> {
+  const [name, ...rest] = args;
+  if (name === undefined || name === '--help' || name === '-h' || name === 'help') {
+    io.out(help());
+    return name === undefined ? EXIT.error : EXIT.ok;
+  }
+  const verb = VERBS[name];
+  if (!verb) {
+    io.err(`rtvoice: there is no command ${JSON.stringify(name)}; the commands are ${Object.keys(VERBS).join(', ')}\n`);
+    return EXIT.error;
+  }
+  try {
+    return await verb.run(rest, io);
+  } catch (error) {
+    return explain(error, verb, io);
+  }
+}
+
+/** An error of ours says its cause and the next step; a slip in the arguments shows the usage; anything else is a fault of the product. */
+function explain(error: unknown, verb: Verb, io: Io): ExitCode {
+  if (error instanceof RtvoiceError) {
+    io.err(`rtvoice: ${error.message}\n  ${error.remedy} (${error.code})\n`);
+    return error.status === 409 ? EXIT.refused : EXIT.error;
+  }
+  if (errorCode(error).startsWith('ERR_PARSE_ARGS')) {
+    io.err(`rtvoice: ${(error as Error).message}\nusage: rtvoice ${verb.usage}\n`);
+    return EXIT.error;
+  }
+  io.err(`rtvoice: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}\n`);
+  return EXIT.error;
+}
+
+process.exitCode = await main(process.argv.slice(2), processIo);
