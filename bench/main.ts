@@ -1,0 +1,39 @@
+import { parseArgs } from 'node:util';
+
+const USAGE = `usage: npm run bench -- <placement|media> [--workers N] [--json]
+
+placement  how fast calls are placed, against bare scripts on the same redis-server
+media      what a media frame costs, against a raw echo of the same bytes
+`;
+
+/** Benchmarks compare two things within one run on one machine: only the ratios mean anything elsewhere. */
+async function main(args: string[]): Promise<number> {
+  const { values, positionals } = parseArgs({
+    args,
+    allowPositionals: true,
+    options: { workers: { type: 'string', default: '1000' }, json: { type: 'boolean', default: false } },
+  });
+  const workers = Number(values.workers);
+  if (!Number.isInteger(workers) || workers < 100 || workers > 20_000) {
+    process.stderr.write('--workers must be a whole number from 100 to 20000\n');
+    return 2;
+  }
+  switch (positionals[0]) {
+    case 'placement':
+      await (await import('./placement.ts')).runPlacement({ workers, json: values.json });
+      return 0;
+    case 'media':
+      await (await import('./media.ts')).runMedia({ json: values.json });
+      return 0;
+    default:
+      process.stderr.write(USAGE);
+      return 2;
+  }
+}
+
+try {
+  process.exitCode = await main(process.argv.slice(2));
+} catch (error) {
+  process.stderr.write(`${error instanceof Error ? error.stack : String(error)}\n`);
+  process.exitCode = 1;
+}
