@@ -21,6 +21,7 @@ export class Turns {
   #turnEndedAtMs: number | undefined;
   #responseMs: number | undefined;
   #firstAudioOut = false;
+  #noticePlayed: (() => void) | undefined;
   #count = 0;
   readonly #actions = new Map<string, VoiceAction>();
   readonly #recent: Recent[] = [];
@@ -62,9 +63,14 @@ export class Turns {
     this.#session.start();
   }
 
-  /** Speaks a notice, as before a drain's deadline. */
+  /** Speaks a notice, as before a hang-up of ours; resolves when it has been played, or was stopped. */
   async announce(text: string): Promise<void> {
-    await this.#session?.announce(text);
+    if (!this.#session || !this.#media?.attached) return;
+    const played = new Promise<void>((resolve) => {
+      this.#noticePlayed = resolve;
+    });
+    await this.#session.announce(text);
+    await played;
   }
 
   /** The call ends: an answer that had begun is part of the transcript. */
@@ -151,6 +157,7 @@ export class Turns {
     this.#actions.delete(answerId);
     if (stopped) this.#session?.interrupted(answerId, playedMs);
     else if (action) this.#act(action);
+    if (!this.#media?.playing) this.#noticePlayed?.();
   }
 
   #act(action: VoiceAction): void {
