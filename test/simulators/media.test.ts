@@ -67,10 +67,12 @@ test('a spoken text goes through flite, is kept on disk and is answered', async 
 /** Sends `messages` once, in the first silent frame after speech. */
 function answerAfterSpeech(messages: readonly string[]) {
   let spoken = false;
+  let answered = false;
   return (seen: SocketSeen, message: SocketSeen['messages'][number]) => {
-    if (message.kind !== 'AudioData') return;
+    if (message.kind !== 'AudioData' || answered) return;
     const { silent } = message.audioData as Audio;
-    if (spoken && silent) for (const each of messages) seen.socket.send(each);
+    answered = spoken && silent;
+    if (answered) for (const each of messages) seen.socket.send(each);
     spoken = !silent;
   };
 }
@@ -104,7 +106,7 @@ test('StopAudio empties the queue: of five seconds sent at once the caller hears
   const script = [
     { kind: 'say' as const, pcm: tone(100) },
     { kind: 'interrupt' as const, afterMs: 300, pcm: tone(400), as: 'stop' },
-    { kind: 'pause' as const, ms: 200 },
+    { kind: 'pause' as const, ms: 2_000 },
     HANG_UP,
   ];
   const call = azure.placeCall({ ringUrl: farEnd.ringUrl, script, recordTo });
@@ -120,8 +122,14 @@ test('StopAudio empties the queue: of five seconds sent at once the caller hears
   const interruption = record.turns.find(({ spoken }) => spoken === 'stop');
   assert.ok(interruption?.bargeInMs !== undefined && interruption.bargeInMs >= 0);
   const heard = readWav(readFileSync(record.recording ?? ''));
-  const audible = heard.filter((sample) => sample !== 0).length / 16;
-  assert.ok(audible >= 280 && audible < 4_000, `heard ${audible} ms of 5,000`);
+  assert.ok(
+    heard.some((sample) => sample !== 0),
+    'the beginning was heard',
+  );
+  assert.ok(
+    heard.subarray(-16_000).every((sample) => sample === 0),
+    'nothing of the rest was heard in the last second',
+  );
   await farEnd.stop();
 });
 
@@ -257,30 +265,36 @@ describe('a lost media socket', () => {
     await farEnd.stop();
   });
 
-  test('a caller who was cut off while entering a code enters it again', async () => {
-    let keys = 0;
-    const answer = audioMessages(tone(100));
-    const farEnd = await FarEnd.start(azure, {
-      onMessage: (seen, { kind }) => {
-        if (kind !== 'DtmfData') return;
-        keys += 1;
-        if (keys === 2) seen.socket.terminate();
-        // Only a whole code is answered, and the first one never was whole.
-        if (keys > 4) for (const each of answer) seen.socket.send(each);
-      },
+  for (const [when, cutAt] of [
+    ['while entering a code', 2],
+    ['right after entering a code', 3],
+  ] as const) {
+    test(`a caller who was cut off ${when} enters it again`, async () => {
+      let keys = 0;
+      const answer = audioMessages(tone(100));
+      const farEnd = await FarEnd.start(azure, {
+        onMessage: (seen, { kind }) => {
+          if (kind !== 'DtmfData') return;
+          keys += 1;
+          if (keys === cutAt) seen.socket.terminate();
+          // Answered is the code entered after that alone.
+          if (keys === cutAt + 3) for (const each of answer) seen.socket.send(each);
+        },
+      });
+      const script = [
+        { kind: 'dtmf' as const, tones: '12#', toneMs: 40 },
+        { kind: 'waitForAnswer' as const, repeatAfterMs: 500, timeoutMs: 10_000 },
+        HANG_UP,
+      ];
+      const faults = { mediaRedial: 'once' as const };
+      const record = await azure.placeCall({ ringUrl: farEnd.ringUrl, script, faults }).done;
+      assert.equal(record.turns.length, 1);
+      assert.equal(record.turns[0]?.repeated, 1);
+      assert.equal(record.turns[0]?.answered, true);
+      assert.equal(record.mediaConnects, 2);
+      await farEnd.stop();
     });
-    const script = [
-      { kind: 'dtmf' as const, tones: '12#', toneMs: 40 },
-      { kind: 'waitForAnswer' as const, repeatAfterMs: 500 },
-      HANG_UP,
-    ];
-    const record = await azure.placeCall({ ringUrl: farEnd.ringUrl, script, faults: { mediaRedial: 'once' } }).done;
-    assert.equal(record.turns.length, 1);
-    assert.equal(record.turns[0]?.repeated, 1);
-    assert.equal(record.turns[0]?.answered, true);
-    assert.equal(record.mediaConnects, 2);
-    await farEnd.stop();
-  });
+  }
 });
 
 function detailsOf(farEnd: FarEnd): unknown[] {
