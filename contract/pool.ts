@@ -1,16 +1,17 @@
 import { readFileSync } from 'node:fs';
 import { dirname, isAbsolute, resolve } from 'node:path';
-import { Ajv } from 'ajv';
 import { type Document, LineCounter, parseDocument } from 'yaml';
 import { defineError } from '../platform/errors.ts';
 import { packageFile } from './package_files.ts';
-import type { PoolSpec, VoiceWorkerPool } from './pool.gen.ts';
-import { describe, type FieldPath, fieldName, type PoolFault } from './pool_faults.ts';
-import { BUILTIN_DIALOGUE, POOL_RULES } from './pool_rules.ts';
-import { poolSchema, type SchemaNode } from './pool_schema.ts';
+import type { VoiceWorkerPool } from './pool.gen.ts';
+import { checkPool } from './pool_check.ts';
+import { type FieldPath, fieldName, type PoolFault } from './pool_faults.ts';
+import { BUILTIN_DIALOGUE } from './pool_rules.ts';
+import { poolSchema } from './pool_schema.ts';
+import { dropUnknown } from './pool_structure.ts';
 
-export type { PoolCondition, PoolSpec, PoolStatus, VoiceWorkerPool } from './pool.gen.ts';
-export { POOL_RULES } from './pool_rules.ts';
+export type { PoolCondition, PoolDrain, PoolSchedule, PoolSpec, PoolStatus, VoiceWorkerPool } from './pool.gen.ts';
+export { changedImmutables, POOL_RULES, transitionFaults } from './pool_rules.ts';
 export { POOL_API_VERSION, POOL_KIND, poolSchema } from './pool_schema.ts';
 
 export const POOL_INVALID = defineError('ERR_POOL_INVALID', {
@@ -27,9 +28,13 @@ const MAX_FAULTS = 20;
 /**
  * One pool document, YAML or JSON: validated and filled with defaults by the schema of the CRD.
  * `file` is named in errors, and relative paths in the document start at its folder (else at the working directory).
- * Throws ERR_POOL_INVALID that lists every fault.
+ * A field that nobody knows is a fault, unless `onUnknown` is there to be told of it: then it is left out. Throws ERR_POOL_INVALID that lists
+ * every fault.
  */
-export function parsePool(text: string, options: { file?: string } = {}): VoiceWorkerPool {
+export function parsePool(
+  text: string,
+  options: { file?: string; onUnknown?: (fields: readonly string[]) => void } = {},
+): VoiceWorkerPool {
   const label = options.file ?? 'pool document';
   const lines = new LineCounter();
   if (text.length > MAX_DOCUMENT_CHARACTERS) {
@@ -39,7 +44,9 @@ export function parsePool(text: string, options: { file?: string } = {}): VoiceW
   }
   const document = readYaml(text, label, lines);
   const value = toValue(document, label);
-  const faults = validate(value);
+  const unknown = options.onUnknown ? dropUnknown(value, poolSchema()) : [];
+  if (unknown.length > 0) options.onUnknown?.(unknown.map(fieldName));
+  const faults = checkPool(value);
   if (faults.length > 0) throw POOL_INVALID.with(list(label, faults, document, lines));
   const pool = value as VoiceWorkerPool;
   pool.spec.voice.dialogue = resolvePath(pool.spec.voice.dialogue, options.file);
@@ -47,14 +54,17 @@ export function parsePool(text: string, options: { file?: string } = {}): VoiceW
 }
 
 /** `parsePool` of a file; a file that cannot be read is ERR_POOL_INVALID too. */
-export function readPool(file: string): VoiceWorkerPool {
+export function readPool(
+  file: string,
+  options: { onUnknown?: (fields: readonly string[]) => void } = {},
+): VoiceWorkerPool {
   let text: string;
   try {
     text = readFileSync(file, 'utf8');
   } catch (cause) {
     throw POOL_INVALID.with(`${file} cannot be read; check the path and its permissions`, cause);
   }
-  return parsePool(text, { file });
+  return parsePool(text, { file, ...options });
 }
 
 function readYaml(text: string, label: string, lines: LineCounter): Document {
@@ -77,29 +87,6 @@ function toValue(document: Document, label: string): unknown {
       cause,
     );
   }
-}
-
-let compiled: { schema: SchemaNode; check: ReturnType<Ajv['compile']> } | undefined;
-
-/** Changes `value`: missing fields get their defaults, as in the API server. */
-function validate(value: unknown): PoolFault[] {
-  if (!compiled) {
-    const schema = poolSchema();
-    const ajv = new Ajv({
-      allErrors: true,
-      useDefaults: true,
-      strict: false,
-      formats: { int64: true, 'date-time': true },
-    });
-    compiled = { schema, check: ajv.compile(schema) };
-  }
-  const { schema, check } = compiled;
-  if (!check(value)) return (check.errors ?? []).map((error) => describe(error, schema));
-  const { spec } = value as { spec: PoolSpec };
-  return POOL_RULES.filter((rule) => !rule.holds(spec)).map(({ field, fault }) => ({
-    path: field.split('.'),
-    text: fault,
-  }));
 }
 
 function list(label: string, faults: readonly PoolFault[], document: Document, lines: LineCounter): string {

@@ -37,7 +37,9 @@ const WRONG: Readonly<Record<string, string>> = {
   maximum: 'is too large',
   minLength: 'is too short',
   maxLength: 'is too long',
+  minItems: 'has too few entries',
   maxItems: 'has too many entries',
+  maxProperties: 'has too many entries',
   pattern: 'has the wrong form',
 };
 
@@ -64,7 +66,10 @@ function expected(node: SchemaNode | undefined): string {
   if (node.type === 'object' && node.properties) {
     return `write a mapping with fields such as ${Object.keys(node.properties).slice(0, 3).join(', ')}`;
   }
-  return `write a ${node.type ?? 'value'}`;
+  if (node.type === 'array') return `write a list of ${node.minItems ?? 0} to ${node.maxItems} entries`;
+  if (node.maxProperties !== undefined) return `write a mapping of at most ${node.maxProperties} entries`;
+  if (node.type === 'boolean') return 'write true or false';
+  return node.type === 'object' ? 'write a mapping' : 'write a value';
 }
 
 function suggestion(unknown: string, known: readonly string[]): string {

@@ -21,11 +21,24 @@ export interface SchemaNode {
   maximum?: number;
   minLength?: number;
   maxLength?: number;
+  minItems?: number;
   maxItems?: number;
+  maxProperties?: number;
   pattern?: string;
   format?: string;
-  'x-kubernetes-list-type'?: string;
+  'x-kubernetes-list-type'?: 'atomic' | 'set' | 'map';
   'x-kubernetes-list-map-keys'?: string[];
+  'x-kubernetes-preserve-unknown-fields'?: boolean;
+  'x-kubernetes-validations'?: SchemaRule[];
+}
+
+/** A rule in CEL, as the API server has it. */
+export interface SchemaRule {
+  rule: string;
+  message: string;
+  /** Relative to the node that has the rule; without it the rule speaks of that node. */
+  fieldPath?: string;
+  reason?: 'FieldValueInvalid' | 'FieldValueForbidden' | 'FieldValueRequired';
 }
 
 interface PoolDefinition {
@@ -78,6 +91,12 @@ export function poolSchema(): SchemaNode {
         required: ['name'],
         properties: {
           ...metadata?.properties,
+          // Its form is a rule at the root.
+          name: {
+            type: 'string',
+            description:
+              'Name of the pool, a DNS label of at most 40 characters. It is part of worker names, URLs and Redis keys, therefore the short limit.',
+          },
           namespace: {
             type: 'string',
             description: 'Namespace of the pool.',
@@ -91,13 +110,15 @@ export function poolSchema(): SchemaNode {
   };
 }
 
-/** Refuses unknown fields everywhere. */
+/** Refuses unknown fields everywhere but where the API server keeps them. */
 function closed(node: SchemaNode): SchemaNode {
   const copy: SchemaNode = { ...node };
   if (node.properties) {
     copy.properties = Object.fromEntries(Object.entries(node.properties).map(([name, child]) => [name, closed(child)]));
     copy.additionalProperties = false;
   }
+  if (node['x-kubernetes-preserve-unknown-fields']) copy.additionalProperties = true;
+  if (typeof node.additionalProperties === 'object') copy.additionalProperties = closed(node.additionalProperties);
   if (node.items) copy.items = closed(node.items);
   return copy;
 }
@@ -105,6 +126,12 @@ function closed(node: SchemaNode): SchemaNode {
 /** The schema of one field by its path, or undefined. */
 export function schemaAt(schema: SchemaNode, path: readonly (string | number)[]): SchemaNode | undefined {
   let node: SchemaNode | undefined = schema;
-  for (const part of path) node = typeof part === 'number' ? node?.items : node?.properties?.[part];
+  for (const part of path) node = (typeof part === 'number' ? node?.items : undefined) ?? childOf(node, String(part));
   return node;
+}
+
+/** The schema of a named field: its own, or that of every entry of a map. */
+export function childOf(node: SchemaNode | undefined, name: string): SchemaNode | undefined {
+  const additional = node?.additionalProperties;
+  return node?.properties?.[name] ?? (typeof additional === 'object' ? additional : undefined);
 }

@@ -37,7 +37,27 @@ export interface HeartbeatRecord {
   unsentRecords: number;
   /** False while the worker refuses new calls by itself (memory over 85 %, SIGTERM). */
   admits: boolean;
+  /** Age of its oldest call and mean age of its calls, in whole seconds; missing without calls. */
+  oldestCallSeconds?: number;
+  meanCallAgeSeconds?: number;
+  experience?: CallExperience;
 }
+
+/** What callers experienced on one process since its start: sums, so that they can be added up over workers. */
+export interface CallExperience {
+  /** Calls that this worker tried to answer. */
+  setups: number;
+  setupFailures: number;
+  /** Answers whose first audio was timed, and the sum of those times. */
+  responses: number;
+  responseSeconds: number;
+  callsEnded: number;
+  /** Of the ended calls, how many were no longer than each of CALL_LENGTH_SECONDS; cumulative. */
+  callLengths: number[];
+}
+
+/** Upper bounds of the lengths of calls that are told apart; the same as those of the histogram that Prometheus sees. */
+export const CALL_LENGTH_SECONDS: readonly number[] = [5, 15, 30, 60, 120, 300, 600, 1800, 3600, 7200];
 
 /** The ring as Event Grid told it; kept with the lease so that any worker can answer it. */
 export interface RingRecord {
