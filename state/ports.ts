@@ -37,6 +37,35 @@ export interface RenewOutcome {
   recovering: boolean;
 }
 
+/** One worker as a placement saw it, best first. */
+export interface PlacementCandidate {
+  worker: string;
+  load: number;
+  slots: number;
+  heartbeatAgeMs: number;
+  /** Why a call may not go there; undefined when it may. */
+  refusedBecause: 'noHeartbeat' | 'notAdmitted' | 'refusesItself' | 'mustRenew' | 'full' | 'excluded' | undefined;
+}
+
+export interface PlacementRefusal {
+  /** Redis time in milliseconds. */
+  atMs: number;
+  ringId: string;
+  /** Refused placements of the pool up to this one. */
+  refusedTotal: number;
+  candidates: PlacementCandidate[];
+}
+
+export interface PlacementExplanation {
+  /** Redis time in milliseconds. */
+  atMs: number;
+  strategy: 'Spread' | 'Pack';
+  /** At most 64 workers of the pool. */
+  candidates: PlacementCandidate[];
+  /** Newest first. */
+  refusals: PlacementRefusal[];
+}
+
 export type GrantOutcome =
   | { kind: 'granted'; lease: Lease }
   /** The lease is not what the caller saw: someone else was quicker. */
@@ -69,6 +98,14 @@ export type DrainClaim =
   | { kind: 'held'; worker: string }
   /** The call's owner gives signs of life and drains the stream itself. */
   | { kind: 'owned'; worker: string };
+
+/** How a pool is, as Redis tells it. */
+export interface Pulse {
+  /** Placements that found no slot: a counter that only grows, until Redis is emptied. */
+  refusedTotal: number;
+  /** The pool's epoch is missing: owners re-assert first. */
+  recovering: boolean;
+}
 
 /** The pool's table of leases: every method is one script in the pool's slot. All expiry is in Redis time. */
 export interface LeaseTable {
@@ -130,6 +167,8 @@ export interface LeaseTable {
   /** Milliseconds since the last heartbeat in Redis time (from the key's TTL), or undefined when it has expired. */
   heartbeatAgeMs(worker: string): Promise<number | undefined>;
   heartbeats(): Promise<HeartbeatRecord[]>;
+  /** The pool's pulse and the heartbeats of those workers, without the ones that have none: one command for all. */
+  vitals(workers: readonly string[]): Promise<{ pulse: Pulse; heartbeats: HeartbeatRecord[] }>;
   /** Parks a callback body (one CloudEvents array as JSON) for a worker whose heartbeat is fresh but who did not answer. */
   park(worker: string, callRef: string, body: string): Promise<void>;
 
@@ -138,8 +177,13 @@ export interface LeaseTable {
   affinity(worker: string): Promise<AffinityRecord | undefined>;
   /** Controller only: every known worker has re-asserted (or none exists yet), so `place` and `grant` may go on. */
   confirmRecovery(controllerFence: number): Promise<void>;
-  /** Figures for the controller: leases per worker, refused placements as a counter that only grows (until Redis is emptied), recovering. */
-  summary(): Promise<{ calls: Record<string, number>; refusedTotal: number; recovering: boolean }>;
+  /** The highest fence of a controller that wrote to this pool; 0 when none did. */
+  controllerFence(): Promise<number>;
+  /** The pulse and the leases of each worker. */
+  summary(): Promise<Pulse & { calls: Record<string, number> }>;
+
+  /** Who a call placed now would go to and why not to the others, and the last refusals (one a second at the most) with the same. */
+  explainPlacement(strategy: 'Spread' | 'Pack'): Promise<PlacementExplanation>;
 
   /** For the archiver: calls that may have records to archive, oldest first. */
   unsent(limit: number, offset?: number): Promise<UnsentCall[]>;

@@ -68,6 +68,8 @@ export const Component = {
   DRAINS: 'drains',
   /** `system`: refused placements. */
   REFUSED: 'refused',
+  /** `system`: the last refused placements with their candidates. */
+  REFUSALS: 'refusals',
   /** `system`: highest controller fence that wrote. */
   CONTROLLER: 'controller',
   /** `system`: key layout the data were written in. */

@@ -18,6 +18,7 @@ import type { LeaseTimes } from './times.ts';
  * | beats | sorted set | worker -> last heartbeat |
  * | unsent, unsentCalls | sorted set, hash | call ref -> time of placement; call ref -> callConnectionId |
  * | epoch | string | present while leases are renewed: `<when seal ran last> <fence floor>` |
+ * | refusals | list | newest first: `<at> <ring id> <refused placements so far> <excluded, joined by commas>` and one line for each candidate |
  * | recovery | string | `<noticed> <last sign of a worker>` |
  *
  * Worker flags: A the controller lets it admit, H it admits by itself, R it was away with leases and must renew first.

@@ -21,6 +21,7 @@ const POOL_COMPONENTS = {
   unsentCalls: Component.UNSENT_CALLS,
   drains: Component.DRAINS,
   refused: Component.REFUSED,
+  refusals: Component.REFUSALS,
   controller: Component.CONTROLLER,
 } as const;
 
@@ -43,6 +44,10 @@ export class LeaseKeys {
     this.#poolKeys = new Map(
       Object.entries(POOL_COMPONENTS).map(([name, component]) => [name, manager.systemKey(pool, component)]),
     );
+  }
+
+  pool(name: keyof typeof POOL_COMPONENTS): string {
+    return this.#key(name, undefined);
   }
 
   worker(worker: string, kind: keyof typeof WORKER_COMPONENTS): string {

@@ -7,12 +7,14 @@ import type {
   GrantOutcome,
   HeldLease,
   LeaseTable,
+  PlacementExplanation,
   PlaceOutcome,
   RenewOutcome,
   UnsentCall,
 } from '../ports.ts';
 import type { RedisClient } from '../redis/client.ts';
 import { check, decodeLease, type LeaseReply } from './codec.ts';
+import { decodeExplanation, type ExplainReply } from './explanation.ts';
 import { LeaseKeys } from './lease_keys.ts';
 import { PoolRecords } from './pool_records.ts';
 import { type LeaseScripts, leaseScripts } from './scripts/index.ts';
@@ -220,6 +222,9 @@ export class RedisLeaseTable implements LeaseTable {
   heartbeats(): Promise<HeartbeatRecord[]> {
     return this.#workers.heartbeats();
   }
+  vitals(workers: readonly string[]) {
+    return this.#workers.vitals(workers);
+  }
   park(worker: string, callRef: string, body: string): Promise<void> {
     return this.#workers.park(worker, callRef, body);
   }
@@ -232,8 +237,16 @@ export class RedisLeaseTable implements LeaseTable {
   confirmRecovery(controllerFence: number): Promise<void> {
     return this.#pool.confirmRecovery(controllerFence);
   }
+  controllerFence(): Promise<number> {
+    return this.#pool.controllerFence();
+  }
   summary() {
     return this.#pool.summary();
+  }
+  async explainPlacement(strategy: 'Spread' | 'Pack'): Promise<PlacementExplanation> {
+    const script = this.#scripts.explain;
+    const reply = await this.#client.run<ExplainReply>(script, this.#keys.of(script), []);
+    return decodeExplanation(reply, strategy, this.times.heartbeatMs);
   }
   unsent(limit: number, offset = 0): Promise<UnsentCall[]> {
     return this.#pool.unsent(limit, offset);

@@ -11,6 +11,7 @@ import {
   ringOf,
 } from '../../test/support/leases.ts';
 import { startRedis, type TestRedis } from '../../test/support/redis.ts';
+import { RedisLeaseTable } from './lease_table.ts';
 import { INBOX_LIMIT } from './scripts/workers.ts';
 
 let redis: TestRedis;
@@ -49,6 +50,7 @@ describe('the pool', () => {
       true,
     );
     assert.equal((await leases.table.summary()).recovering, true);
+    assert.deepEqual((await leases.table.vitals([])).pulse, { refusedTotal: 0, recovering: true });
     await assert.rejects(leases.table.confirmRecovery(-1), { code: 'ERR_LEASE_ARGUMENT_INVALID' });
     await leases.table.confirmRecovery(1);
     await leases.worker('w-a', 5);
@@ -127,9 +129,30 @@ describe('workers and the archiver', () => {
     assert.deepEqual((await leases.table.beat(heartbeatOf('w-a', 3))).affinity, record);
     assert.deepEqual(await leases.table.heartbeat('w-a'), heartbeatOf('w-a', 3));
     assert.deepEqual(await leases.table.heartbeats(), [heartbeatOf('w-a', 3)]);
+    const pulse = { refusedTotal: 0, recovering: false };
+    assert.deepEqual(await leases.table.vitals(['w-b', 'w-a']), { pulse, heartbeats: [heartbeatOf('w-a', 3)] });
+    assert.deepEqual(await leases.table.vitals([]), { pulse, heartbeats: [] });
     const ageMs = await leases.table.heartbeatAgeMs('w-a');
     assert.ok(ageMs !== undefined && ageMs >= 0 && ageMs < 5000);
     assert.equal(await leases.table.heartbeatAgeMs('w-b'), undefined);
+  });
+
+  it('pools with other times share one connection (a script of one name has one text for each)', async () => {
+    const { client, keys } = leases;
+    const pool = { namespace: 'local', pool: 'brief' };
+    const brief = new RedisLeaseTable({ client, keys, pool, times: { affinityMs: 60_000 } });
+    await brief.writeAffinity(affinityOf('w-b', 3));
+    await leases.table.writeAffinity(affinityOf('w-a', 3));
+    const lives = await leases.ttls();
+    const of = (worker: string) => [...lives].find(([key]) => key.includes(worker))?.[1] ?? Number.NaN;
+    assert.ok(of('w-b') <= 60_000 && of('w-a') > 60_000, `${of('w-b')} and ${of('w-a')} ms`);
+  });
+
+  it('tells in its pulse what nobody had a slot for', async () => {
+    await leases.worker('w-a', 1);
+    await place('1');
+    await place('2');
+    assert.deepEqual((await leases.table.vitals(['w-a'])).pulse, { refusedTotal: 1, recovering: false });
   });
 
   it('parks callbacks in order, hands them over until acknowledged, and refuses beyond the bound', async () => {

@@ -1,5 +1,5 @@
 import { defineError } from '../../platform/errors.ts';
-import type { DrainClaim, UnsentCall } from '../ports.ts';
+import type { DrainClaim, Pulse, UnsentCall } from '../ports.ts';
 import type { RedisClient } from '../redis/client.ts';
 import { check } from './codec.ts';
 import type { LeaseKeys } from './lease_keys.ts';
@@ -37,7 +37,12 @@ export class PoolRecords {
     if (outcome === 'fenced') throw CONTROLLER_FENCED.with(`fence ${controllerFence}`);
   }
 
-  async summary(): Promise<{ calls: Record<string, number>; refusedTotal: number; recovering: boolean }> {
+  async controllerFence(): Promise<number> {
+    const script = this.#scripts.controllerFence;
+    return Number(await this.#client.run<string>(script, this.#keys.of(script), []));
+  }
+
+  async summary(): Promise<Pulse & { calls: Record<string, number> }> {
     const script = this.#scripts.summary;
     const calls: Record<string, number> = {};
     let cursor = '0';

@@ -1,6 +1,6 @@
 import type { AffinityRecord, HeartbeatRecord } from '../../contract/records.ts';
 import { defineError } from '../../platform/errors.ts';
-import type { ParkedCallback } from '../ports.ts';
+import type { ParkedCallback, Pulse } from '../ports.ts';
 import type { RedisClient } from '../redis/client.ts';
 import { check, LEASE_RECORD_INVALID } from './codec.ts';
 import type { LeaseKeys } from './lease_keys.ts';
@@ -81,13 +81,21 @@ export class WorkerRecords {
   async heartbeats(): Promise<HeartbeatRecord[]> {
     const script = this.#scripts.liveWorkers;
     const workers = await this.#client.run<string[]>(script, this.#keys.of(script), []);
-    const found: HeartbeatRecord[] = [];
-    for (let start = 0; start < workers.length; start += PAGE) {
+    return (await this.vitals(workers)).heartbeats;
+  }
+
+  async vitals(workers: readonly string[]): Promise<{ pulse: Pulse; heartbeats: HeartbeatRecord[] }> {
+    const pool = [this.#keys.pool('refused'), this.#keys.pool('epoch')];
+    let pulse: Pulse = { refusedTotal: 0, recovering: false };
+    const heartbeats: HeartbeatRecord[] = [];
+    for (let start = 0; start === 0 || start < workers.length; start += PAGE) {
       const keys = workers.slice(start, start + PAGE).map((worker) => this.#keys.worker(worker, 'heartbeat'));
-      const texts = await this.#client.command<(string | null)[]>('MGET', ...keys);
-      for (const text of texts) if (text !== null) found.push(parse<HeartbeatRecord>(text));
+      const replies = await this.#client.command<(string | null)[]>('MGET', ...pool, ...keys);
+      const [refused = null, epoch = null, ...beats] = replies;
+      pulse = { refusedTotal: Number(refused ?? 0), recovering: epoch === null };
+      for (const text of beats) if (text !== null) heartbeats.push(parse<HeartbeatRecord>(text));
     }
-    return found;
+    return { pulse, heartbeats };
   }
 
   async park(worker: string, callRef: string, body: string): Promise<void> {

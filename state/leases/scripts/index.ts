@@ -1,13 +1,30 @@
 import type { LeaseTimes } from '../times.ts';
+import { explainScript } from './explain.ts';
 import { answeredScript, findScript, grantScript, ownsScript, releaseScript } from './ownership.ts';
 import { placeFullyScript, placeScript } from './place.ts';
-import { claimDrainScript, confirmRecoveryScript, markSentScript, summaryScript, unsentScript } from './pool.ts';
+import {
+  claimDrainScript,
+  confirmRecoveryScript,
+  controllerFenceScript,
+  markSentScript,
+  summaryScript,
+  unsentScript,
+} from './pool.ts';
 import { reassertScript } from './reassert.ts';
 import { renewScript } from './renew.ts';
 import { beatScript, liveWorkersScript, parkScript, writeAffinityScript } from './workers.ts';
 
-/** Every script of the lease table, with its times written into the text. */
-export function leaseScripts(times: LeaseTimes) {
+/** Every script of the lease table, with its times written into the text; one set for all pools with the same times. */
+export function leaseScripts(times: LeaseTimes): LeaseScripts {
+  const id = JSON.stringify(times);
+  const scripts = known.get(id) ?? makeScripts(times);
+  known.set(id, scripts);
+  return scripts;
+}
+
+const known = new Map<string, LeaseScripts>();
+
+function makeScripts(times: LeaseTimes) {
   return {
     place: placeScript(times),
     placeFully: placeFullyScript(times),
@@ -23,10 +40,12 @@ export function leaseScripts(times: LeaseTimes) {
     park: parkScript(times),
     liveWorkers: liveWorkersScript(times),
     confirmRecovery: confirmRecoveryScript(times),
+    controllerFence: controllerFenceScript(times),
     summary: summaryScript(times),
+    explain: explainScript(times),
     unsent: unsentScript(times),
     markSent: markSentScript(times),
     claimDrain: claimDrainScript(times),
   };
 }
-export type LeaseScripts = ReturnType<typeof leaseScripts>;
+export type LeaseScripts = ReturnType<typeof makeScripts>;

@@ -1,6 +1,7 @@
 import { defineScript, type Fragment, type Script } from '../../redis/script.ts';
 import { clock, constants, leases, load, recovery, retire, seal } from '../fragments.ts';
 import type { LeaseTimes } from '../times.ts';
+import { candidates, noteRefusal } from './explain.ts';
 
 /** A dead worker costs one removal from the index, once; this bounds what one placement pays for others. */
 const MAX_STALE = 1000;
@@ -92,8 +93,8 @@ return table.concat({ fence, worker, incarnation, endpoint, now_text }, ' ')
 export function placeFullyScript(times: LeaseTimes): Script {
   return defineScript({
     name: 'placeFully',
-    keys: ['rings', 'fences', 'unsent', 'refused'],
-    uses: [constants(times), clock, seal, recovery, leases, load, retire, choose],
+    keys: ['rings', 'fences', 'unsent', 'refused', 'refusals'],
+    uses: [constants(times), clock, seal, recovery, leases, load, retire, choose, candidates, noteRefusal],
     lua: `
 local ring_id, ring, ref, pack, replaced_ref, replaced_fence = ARGV[1], ARGV[2], ARGV[3], ARGV[4] == 'P', ARGV[5], ARGV[6]
 if recovering(false) then return { 'recovering' } end
@@ -128,8 +129,9 @@ local excluded = {}
 for i = 7, #ARGV do excluded[ARGV[i]] = true end
 local worker, incarnation, endpoint, load, slots = choose(pack, excluded)
 if not worker then
-  call('INCR', refusedKey)
+  local refused = call('INCR', refusedKey)
   call('PEXPIRE', refusedKey, LONGEST_MS)
+  note_refusal(ring_id, refused, excluded)
   return { 'full' }
 end
 

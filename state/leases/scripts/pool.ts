@@ -21,6 +21,18 @@ return 'open'
   });
 }
 
+/** Reply: the highest fence of a controller that wrote, or 0. */
+export function controllerFenceScript(times: LeaseTimes): Script {
+  return defineScript({
+    name: 'controllerFence',
+    keys: ['controller'],
+    uses: [constants(times), clock],
+    lua: `
+return call('GET', controllerKey) or '0'
+`,
+  });
+}
+
 /** One page of the workers' loads. ARGV: cursor. Reply: next cursor, refused, recovering (1 or 0), worker, load, worker, load... */
 export function summaryScript(times: LeaseTimes): Script {
   return defineScript({
