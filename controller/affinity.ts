@@ -4,14 +4,17 @@ import { errorCode } from '../platform/errors.ts';
 import type { Log } from '../platform/log.ts';
 import { CONTROLLER_FENCED } from '../state/leases/pool_records.ts';
 import type { LeaseTable } from '../state/ports.ts';
+import type { RuntimeWorker } from './runtime/ports.ts';
 
 export type AffinityContent = Pick<
   AffinityRecord,
   'worker' | 'state' | 'endpoint' | 'slots' | 'revision' | 'incarnation'
 >;
 
-/** The record lives for five minutes and workers extend it; this writes it again long before, in case Redis was emptied. */
-const REFRESH_MS = 60_000;
+/** Share of a record's life after which it is written again: workers extend it as well, and a spot check finds what was lost. */
+const REFRESH_SHARE = 0.4;
+/** Redis is asked this often whether it still has what was written. */
+const SPOT_CHECK_MS = 10_000;
 
 interface Written {
   readonly state: AffinityRecord['state'];
@@ -29,19 +32,24 @@ export class Affinity {
   readonly #clock: Clock;
   readonly #log: Log;
   readonly #fence: number;
+  readonly #refreshMs: number;
   readonly #written = new Map<string, Written>();
   #turn = 0;
+  #spotCheckedAtMs = Number.NEGATIVE_INFINITY;
 
   constructor(options: {
     leases: Pick<LeaseTable, 'writeAffinity' | 'affinity'>;
     clock: Clock;
     log: Log;
     fence: number;
+    /** Time to live of a record in Redis. */
+    lifeMs: number;
   }) {
     this.#leases = options.leases;
     this.#clock = options.clock;
     this.#log = options.log;
     this.#fence = options.fence;
+    this.#refreshMs = REFRESH_SHARE * options.lifeMs;
   }
 
   /** Since when the record in Redis has named this state; undefined when it may not. */
@@ -53,6 +61,24 @@ export class Affinity {
   /** Redis may have lost everything: all records are written again. */
   distrust(): void {
     for (const [worker, written] of this.#written) this.#written.set(worker, { ...written, writtenAtMs: undefined });
+  }
+
+  /** What stands in Redis of each serving worker is what was decided, also after Redis was emptied. Throws only ERR_CONTROLLER_FENCED. */
+  async publish(workers: readonly RuntimeWorker[], slots: number): Promise<void> {
+    const nowMs = this.#clock.monotonicMs();
+    if (nowMs - this.#spotCheckedAtMs >= SPOT_CHECK_MS) {
+      this.#spotCheckedAtMs = nowMs;
+      await this.spotCheck();
+    }
+    const serving = workers.filter(({ presence }) => presence === 'serving');
+    await Promise.all(
+      serving.map(({ id, admission, stopping, endpoint, revision }) => {
+        if (endpoint === undefined) return true;
+        // Somebody else asked it to end: it drains by itself, and nothing more may be placed on it.
+        const state = stopping && admission === 'admitting' ? 'draining' : admission;
+        return this.assert({ worker: id, state, endpoint, slots, revision });
+      }),
+    );
   }
 
   /** Reads one record back, another each time: one that is missing means that Redis has lost data, and all are written again. */
@@ -81,7 +107,7 @@ export class Affinity {
     const nowMs = this.#clock.monotonicMs();
     const last = this.#written.get(content.worker);
     const stands = last?.text === text && last.writtenAtMs !== undefined;
-    if (stands && nowMs - (last.writtenAtMs ?? 0) < REFRESH_MS) return true;
+    if (stands && nowMs - (last.writtenAtMs ?? 0) < this.#refreshMs) return true;
     try {
       const outcome = await this.#leases.writeAffinity({ v: RECORD_VERSION, ...content, controllerFence: this.#fence });
       if (outcome === 'fenced') throw CONTROLLER_FENCED.with(`fence ${this.#fence}`);

@@ -1,92 +1,24 @@
 import { timingSafeEqual } from 'node:crypto';
 import { once } from 'node:events';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
-import { z } from 'zod';
-import { parsePool } from '../contract/pool.ts';
 import { RtvoiceError } from '../platform/errors.ts';
 import type { Log } from '../platform/log.ts';
 import type { Registry } from '../platform/metrics.ts';
+import type { ApiAnswer, ApiRoute } from './api_routes.ts';
 import { API_UNAUTHORIZED, REQUEST_INVALID, ROUTE_UNKNOWN } from './errors.ts';
-import type { PoolManager } from './manager.ts';
 
 export interface ApiDeps {
-  readonly manager: PoolManager;
+  readonly routes: readonly ApiRoute[];
   readonly registry: Registry;
-  readonly token: string;
+  /** Undefined: nothing but the probes is answered. */
+  readonly token: string | undefined;
   readonly log: Log;
   readonly ready: () => boolean;
-  /** Ends the pools' processes and then this one; answers before it begins. */
-  readonly shutdown: (graceMs: number) => void;
-}
-
-interface Answer {
-  readonly status: number;
-  readonly body: unknown;
-}
-
-type Handler = (
-  match: RegExpExecArray,
-  request: { body: string; query: URLSearchParams },
-  deps: ApiDeps,
-) => Promise<Answer> | Answer;
-
-interface Route {
-  readonly method: 'GET' | 'PUT' | 'POST';
-  readonly path: RegExp;
-  readonly handle: Handler;
 }
 
 const MAX_BODY_BYTES = 256 * 1024;
-const MAX_REPLICAS = 10_000;
-const MAX_SECONDS = 7 * 86_400;
 
-const SCALE = z.strictObject({ replicas: z.int().min(0).max(MAX_REPLICAS) });
-const DRAIN = z.strictObject({ deadlineSeconds: z.number().min(0).max(MAX_SECONDS).optional() });
-const SHUTDOWN = z.strictObject({ graceSeconds: z.number().min(0).max(3_600).default(5) });
-
-/** All but the probes need the token. */
-const ROUTES: readonly Route[] = [
-  { method: 'GET', path: /^\/pools$/, handle: (_match, _request, { manager }) => ok({ pools: manager.list() }) },
-  {
-    method: 'PUT',
-    path: /^\/pools$/,
-    handle: async (_match, { body }, { manager }) => ok(await manager.apply(parsePool(body))),
-  },
-  {
-    method: 'POST',
-    path: /^\/pools\/([a-z0-9-]{1,40})\/scale$/,
-    handle: async ([, name = ''], { body }, { manager }) => {
-      const { replicas } = parse(SCALE, body);
-      await manager.scale(name, replicas);
-      return ok({ name, replicas });
-    },
-  },
-  {
-    method: 'POST',
-    path: /^\/workers\/([a-z0-9-]{1,63})\/drain$/,
-    handle: async ([, worker = ''], { body }, { manager }) => {
-      const { deadlineSeconds } = parse(DRAIN, body);
-      await manager.drain(worker, deadlineSeconds === undefined ? undefined : deadlineSeconds * 1000);
-      return { status: 202, body: { worker, draining: true } };
-    },
-  },
-  {
-    method: 'GET',
-    path: /^\/explain\/scale$/,
-    handle: (_match, { query }, { manager }) => ok({ decisions: manager.explain(query.get('pool') ?? undefined) }),
-  },
-  {
-    method: 'POST',
-    path: /^\/shutdown$/,
-    handle: (_match, { body }, { shutdown }) => {
-      const { graceSeconds } = parse(SHUTDOWN, body);
-      setImmediate(() => shutdown(graceSeconds * 1000));
-      return { status: 202, body: { stopping: true } };
-    },
-  },
-];
-
-/** The controller's API on loopback: what `rtvoice pool`, `rtvoice drain` and the live page ask. */
+/** The controller's API: what `rtvoice`, the live page and Prometheus ask. All but the probes need the token. */
 export class ControllerApi {
   readonly #deps: ApiDeps;
   readonly #server: Server;
@@ -103,11 +35,11 @@ export class ControllerApi {
   }
 
   /** Resolves to the port. */
-  async listen(port: number): Promise<number> {
-    this.#server.listen(port, '127.0.0.1');
+  async listen(port: number, address = '127.0.0.1'): Promise<number> {
+    this.#server.listen(port, address);
     await once(this.#server, 'listening');
-    const address = this.#server.address();
-    return address !== null && typeof address === 'object' ? address.port : port;
+    const bound = this.#server.address();
+    return bound !== null && typeof bound === 'object' ? bound.port : port;
   }
 
   close(): void {
@@ -136,11 +68,11 @@ export class ControllerApi {
     response.writeHead(200, { 'content-type': registry.contentType }).end(text);
   }
 
-  async #route(request: IncomingMessage, url: URL): Promise<Answer> {
-    for (const { method, path, handle } of ROUTES) {
+  async #route(request: IncomingMessage, url: URL): Promise<ApiAnswer> {
+    for (const { method, path, handle } of this.#deps.routes) {
       const match = path.exec(url.pathname);
       if (!match || method !== request.method) continue;
-      return handle(match, { body: await readBody(request), query: url.searchParams }, this.#deps);
+      return handle(match, { body: await readBody(request), query: url.searchParams });
     }
     throw ROUTE_UNKNOWN.with(`${request.method} ${url.pathname}`);
   }
@@ -155,15 +87,12 @@ export class ControllerApi {
   }
 }
 
-function ok(body: unknown): Answer {
-  return { status: 200, body };
-}
-
 function send(response: ServerResponse, status: number, body: unknown): void {
   response.writeHead(status, { 'content-type': 'application/json' }).end(`${JSON.stringify(body)}\n`);
 }
 
-function authorized(header: string | undefined, token: string): boolean {
+function authorized(header: string | undefined, token: string | undefined): boolean {
+  if (token === undefined) return false;
   const given = Buffer.from(header ?? '');
   const wanted = Buffer.from(`Bearer ${token}`);
   return given.length === wanted.length && timingSafeEqual(given, wanted);
@@ -178,18 +107,4 @@ async function readBody(request: IncomingMessage): Promise<string> {
     chunks.push(chunk);
   }
   return Buffer.concat(chunks).toString('utf8');
-}
-
-function parse<T>(schema: z.ZodType<T>, body: string): T {
-  let value: unknown;
-  try {
-    value = body === '' ? {} : JSON.parse(body);
-  } catch (cause) {
-    throw REQUEST_INVALID.with('the body is not JSON', cause);
-  }
-  const parsed = schema.safeParse(value);
-  if (parsed.success) return parsed.data;
-  throw REQUEST_INVALID.with(
-    parsed.error.issues.map(({ path, message }) => `${path.join('.') || 'body'}: ${message}`).join('; '),
-  );
 }

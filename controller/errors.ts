@@ -19,6 +19,12 @@ export const POOL_IMMUTABLE = defineError('ERR_POOL_IMMUTABLE', {
     'Make a new pool with that value and take the old one down: its live calls are found under the old value only.',
 });
 
+export const NOT_LEADING = defineError('ERR_NOT_LEADING', {
+  status: 503,
+  message: 'another replica of the controller leads',
+  remedy: 'Ask the Pod that the Lease `rtvoice-controller` names: it alone knows why it decided what.',
+});
+
 export const SCALE_REFUSED = defineError('ERR_SCALE_REFUSED', {
   status: 409,
   message: 'the number of workers was not changed',
@@ -41,5 +47,5 @@ export const ROUTE_UNKNOWN = defineError('ERR_ROUTE_UNKNOWN', {
   status: 404,
   message: 'there is nothing at this path',
   remedy:
-    'The paths are /pools, /pools/NAME/scale, /workers/ID/drain, /explain/scale, /shutdown, /livez, /readyz and /metrics.',
+    'The paths are /pools, /pools/NAME/scale, /workers/ID/drain, /explain/scale, /explain/placement, /shutdown, /livez, /readyz and /metrics.',
 });

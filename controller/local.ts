@@ -12,8 +12,15 @@ import { RedisKeyManager } from '../state/keys/key_manager.ts';
 import { RedisLeaseTable } from '../state/leases/lease_table.ts';
 import { RedisClient } from '../state/redis/client.ts';
 import { ControllerApi } from './api.ts';
+import { commonRoutes, localRoutes } from './api_routes.ts';
+import { createKubeMetrics } from './kube/metrics.ts';
+import { LocalHost } from './local_host.ts';
 import { PoolManager } from './manager.ts';
 import { controllerMetrics } from './metrics.ts';
+import { Explanations } from './pool/scaling/explanations.ts';
+import { LOOP_NAME, Pools } from './pools.ts';
+import { lazyCredential } from './redis_tier/credential.ts';
+import { RedisTiers } from './redis_tier/tiers.ts';
 import { ControllerLock } from './runtime/controller_lock.ts';
 import { writeDurably } from './runtime/durable_file.ts';
 import { endAll } from './runtime/end_all.ts';
@@ -38,6 +45,9 @@ type Options = {
   readonly clock: Clock;
   readonly log: Log;
 };
+
+/** Pools of one machine are few. */
+const LOCAL_CONCURRENCY = 4;
 
 /** The local mode's controller: takes the state folder, adopts what runs, and controls until a signal. Workers and the front outlive it. */
 export async function runLocalController(options: Options): Promise<void> {
@@ -85,12 +95,12 @@ async function startProcesses(
 }
 
 function startPools(
-  { config, clock, log }: Options,
+  { config, env, clock, log }: Options,
   { folder, runtime }: Pick<Parts, 'folder' | 'runtime'>,
   lifecycle: Lifecycle,
 ): Pick<Parts, 'manager' | 'registry'> {
   const registry = createRegistry({ processMetrics: true });
-  const metrics = controllerMetrics(registry);
+  const loopMetrics = createKubeMetrics(registry);
   const redis = new RedisClient({
     url: config.redisUrl,
     role: 'fastFail',
@@ -103,7 +113,7 @@ function startPools(
   const internalKey = config.internalKeys[0] ?? '';
   const commands = new WorkerCommands(internalKey, log);
   lifecycle.onStop('commands', 1_000, () => commands.close());
-  const manager = new PoolManager({
+  const host = new LocalHost({
     namespace: config.namespace,
     folder,
     runtime,
@@ -114,16 +124,29 @@ function startPools(
         pool: { namespace, pool: metadata.name },
         times: { affinityMs: config.affinitySeconds * 1000 },
       }),
-    internalKey,
-    commands,
-    metrics,
-    clock,
+    ...{ internalKey, commands, clock, log },
+    redis: { url: config.redisUrl, client: redis },
+    tiers: new RedisTiers({ clock, log, random: systemRandom, registry, credential: () => lazyCredential(env) }),
+    env,
+  });
+  const shared = { runtime, explanations: new Explanations(), clock, host };
+  const pools = new Pools({
+    ...shared,
+    metrics: controllerMetrics(registry),
+    loopMetrics,
     random: systemRandom,
     log,
     fence: folder.raiseFence(),
+    concurrency: LOCAL_CONCURRENCY,
+    onFenced: () => {
+      loopMetrics.setLeader(LOOP_NAME, false);
+      log.error('a newer controller writes to Redis; this one stops');
+      void pools.stop();
+    },
   });
+  const manager = new PoolManager({ ...shared, pools, namespace: config.namespace });
   manager.start();
-  metrics.setLeader(true);
+  loopMetrics.setLeader(LOOP_NAME, true);
   lifecycle.onStop('pools', 5_000, () => manager.close());
   return { manager, registry };
 }
@@ -140,7 +163,8 @@ async function startApi({ config, clock, log }: Options, parts: Parts, lifecycle
     void lifecycle.stop('shutdown asked for').then(() => process.exit(0));
   };
   const ready = () => !lifecycle.stopping && manager.leads;
-  const api = new ControllerApi({ manager, registry, token: apiToken(folder), log, ready, shutdown });
+  const routes = [...commonRoutes(manager), ...localRoutes(manager, shutdown)];
+  const api = new ControllerApi({ routes, registry, token: apiToken(folder), log, ready });
   const port = await api.listen(config.port);
   lifecycle.onStop('api', 1_000, () => api.close());
   return port;

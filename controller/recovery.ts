@@ -1,4 +1,8 @@
+import { poolTag } from '../contract/ids.ts';
+import { errorCode } from '../platform/errors.ts';
+import type { Log } from '../platform/log.ts';
 import type { LeaseTable } from '../state/ports.ts';
+import type { Affinity } from './affinity.ts';
 import { callsOf, type PoolView } from './pool/view.ts';
 
 /**
@@ -14,4 +18,38 @@ export async function allReasserted(view: PoolView, leases: Pick<LeaseTable, 'he
     if (!beat || beat.incarnation !== worker.incarnation || worker.leases === undefined) return false;
     return worker.leases >= Math.max(beat.activeCalls, callsOf(worker) ?? 0);
   });
+}
+
+/** After an outage of Redis everything is said again, and calls are placed as soon as every owner has re-asserted. */
+export class Recovery {
+  readonly #log: Log;
+  readonly #fence: number;
+  #wasRecovering = false;
+
+  /** `fence`: of this controller's term. */
+  constructor({ log, fence }: { readonly log: Log; readonly fence: number }) {
+    this.#log = log;
+    this.#fence = fence;
+  }
+
+  /** Throws only ERR_CONTROLLER_FENCED. */
+  async step(
+    view: PoolView,
+    leases: Pick<LeaseTable, 'heartbeats' | 'confirmRecovery'>,
+    affinity: Pick<Affinity, 'distrust'> | undefined,
+  ): Promise<void> {
+    const recovering = view.redis.state === 'recovering';
+    if (recovering && !this.#wasRecovering) {
+      this.#log.warn({ pool: poolTag(view.ref) }, 'the pool is recovering: owners re-assert their leases');
+    }
+    this.#wasRecovering = recovering;
+    if (!view.epochMissing) return;
+    affinity?.distrust();
+    try {
+      if (await allReasserted(view, leases)) await leases.confirmRecovery(this.#fence);
+    } catch (error) {
+      if (errorCode(error) === 'ERR_CONTROLLER_FENCED') throw error;
+      this.#log.debug({ code: errorCode(error) }, 'the recovery could not be confirmed; the next pass tries again');
+    }
+  }
 }

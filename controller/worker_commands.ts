@@ -7,11 +7,8 @@ const TIMEOUT_MS = 1_000;
 
 /** What the controller tells a worker directly, over its internal listener. */
 export class WorkerCommands {
-  readonly #agent = new Agent({
-    connect: { timeout: TIMEOUT_MS },
-    headersTimeout: TIMEOUT_MS,
-    bodyTimeout: TIMEOUT_MS,
-  });
+  /** Made for the first order: most pools give none for a long time. */
+  #agent: Agent | undefined;
   readonly #internalKey: string;
   readonly #log: Log;
 
@@ -22,6 +19,11 @@ export class WorkerCommands {
 
   /** True when the worker has taken it. A worker that does not answer learns of it from its affinity record. */
   async drain(endpoint: string, order: { reason: string; deadlineMs: number | undefined }): Promise<boolean> {
+    this.#agent ??= new Agent({
+      connect: { timeout: TIMEOUT_MS },
+      headersTimeout: TIMEOUT_MS,
+      bodyTimeout: TIMEOUT_MS,
+    });
     try {
       const response = await request(endpoint + INTERNAL.drain, {
         dispatcher: this.#agent,
@@ -41,7 +43,7 @@ export class WorkerCommands {
     }
   }
 
-  close(): Promise<void> {
-    return this.#agent.destroy();
+  async close(): Promise<void> {
+    await this.#agent?.destroy();
   }
 }

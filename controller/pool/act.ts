@@ -1,4 +1,4 @@
-import { newWorkerId, type PoolRef } from '../../contract/ids.ts';
+import { newWorkerId, type PoolRef, poolTag } from '../../contract/ids.ts';
 import { errorCode } from '../../platform/errors.ts';
 import type { Log } from '../../platform/log.ts';
 import type { Random } from '../../platform/random.ts';
@@ -12,36 +12,47 @@ const STATES = { admit: 'admitting', cordon: 'cordoned', drain: 'draining' } as 
 
 export interface ActDeps {
   readonly runtime: WorkerRuntime;
-  readonly affinity: Affinity;
+  /** Undefined while the pool's Redis is not known: what it must be told then waits. */
+  readonly affinity: Affinity | undefined;
   readonly expectations: Expectations;
-  readonly commands: WorkerCommands;
+  readonly commands: Pick<WorkerCommands, 'drain'> | undefined;
   readonly random: Random;
   readonly log: Log;
+  /** After each action that was done. */
+  readonly onDone: (action: Action) => void;
+  /** After each that failed. */
+  readonly onFailed: (action: Action, error: unknown) => void;
 }
 
 export interface ActContext {
   readonly ref: PoolRef;
-  readonly revision: string;
   readonly slots: number;
+  /** The pool goes: what cannot be said in Redis is not waited for. */
+  readonly deleting: boolean;
 }
 
 /** Runs the actions in order. One that fails is logged and planned again in the next pass; only a newer controller stops the rest. */
 export async function act(deps: ActDeps, context: ActContext, actions: readonly Action[]): Promise<void> {
   for (const action of actions) {
     try {
-      const done = await perform(deps, context, action);
-      if (done) deps.log.info({ ...action, pool: context.ref.pool }, 'pool action');
+      if (!(await perform(deps, context, action))) continue;
+      deps.log.info({ ...describe(action), pool: poolTag(context.ref) }, 'pool action');
+      deps.onDone(action);
     } catch (error) {
       if (errorCode(error) === 'ERR_CONTROLLER_FENCED') throw error;
-      deps.log.warn({ ...action, pool: context.ref.pool, err: error }, 'a pool action failed; it is planned again');
+      deps.log.warn(
+        { ...describe(action), pool: poolTag(context.ref), err: error },
+        'a pool action failed; it is planned again',
+      );
+      deps.onFailed(action, error);
     }
   }
 }
 
 /** True when it was done; false when it has to wait (Redis away). */
 async function perform(deps: ActDeps, context: ActContext, action: Action): Promise<boolean> {
-  if (action.kind === 'create') return create(deps, context);
-  const worker = deps.runtime.list().find(({ id }) => id === action.worker);
+  if (action.kind === 'create') return create(deps, context, action.revision);
+  const worker = deps.runtime.find({ id: action.worker, ref: context.ref });
   if (!worker) return false;
   switch (action.kind) {
     case 'markGone':
@@ -55,11 +66,15 @@ async function perform(deps: ActDeps, context: ActContext, action: Action): Prom
   }
 }
 
-async function create({ runtime, expectations, random }: ActDeps, { ref, revision }: ActContext): Promise<boolean> {
-  const taken = new Set(runtime.list().map(({ id }) => id));
+async function create(
+  { runtime, expectations, random }: ActDeps,
+  { ref }: ActContext,
+  revision: string,
+): Promise<boolean> {
+  const taken = new Set(runtime.list(ref).map(({ id }) => id));
   let id = newWorkerId(ref.pool, random);
   while (taken.has(id)) id = newWorkerId(ref.pool, random);
-  expectations.expectCreate(id);
+  expectations.expectCreate(id, revision);
   try {
     await runtime.create({ id, ref, revision });
   } catch (error) {
@@ -71,17 +86,18 @@ async function create({ runtime, expectations, random }: ActDeps, { ref, revisio
 
 async function markGone(
   { runtime, affinity }: ActDeps,
-  { slots }: ActContext,
+  { slots, deleting }: ActContext,
   worker: RuntimeWorker,
 ): Promise<boolean> {
+  const heard = affinity !== undefined || !deleting;
   // One that never served was never admitted: Redis knows nothing of it.
-  if (worker.incarnation !== undefined && worker.endpoint !== undefined) {
+  if (heard && worker.incarnation !== undefined && worker.endpoint !== undefined) {
     const { id, incarnation, endpoint, revision } = worker;
-    const stands = await affinity.assert({ worker: id, state: 'gone', incarnation, endpoint, slots, revision });
-    if (!stands) return false;
+    const gone = { worker: id, state: 'gone', incarnation, endpoint, slots, revision } as const;
+    if (!(await affinity?.assert(gone))) return false;
   }
-  affinity.forget(worker.id);
-  await runtime.forget(worker.id);
+  affinity?.forget(worker.id);
+  await runtime.forget(worker);
   return true;
 }
 
@@ -92,12 +108,12 @@ async function admission(
   action: Extract<Action, { kind: 'admit' | 'cordon' | 'drain' }>,
 ): Promise<boolean> {
   const state = STATES[action.kind];
-  await runtime.mark(worker.id, state, action.reason);
+  await runtime.mark(worker, state, action.reason);
   if (worker.endpoint === undefined) return true;
-  await affinity.assert({ worker: worker.id, state, endpoint: worker.endpoint, slots, revision: worker.revision });
+  await affinity?.assert({ worker: worker.id, state, endpoint: worker.endpoint, slots, revision: worker.revision });
   // Its next heartbeat would tell it too, but not while Redis is away.
   if (action.kind === 'drain')
-    await commands.drain(worker.endpoint, { reason: action.reason, deadlineMs: action.deadlineMs });
+    await commands?.drain(worker.endpoint, { reason: action.reason, deadlineMs: action.deadlineMs });
   return true;
 }
 
@@ -108,10 +124,17 @@ async function remove(
 ): Promise<boolean> {
   expectations.expectDelete(worker.id);
   try {
-    await runtime.stop(worker.id, { reason: action.reason, force: action.force });
+    await runtime.stop(worker, { reason: action.reason, force: action.force });
   } catch (error) {
     expectations.drop(worker.id);
     throw error;
   }
   return true;
+}
+
+/** For the log: without the candidates of a choice, which `explain` shows. */
+function describe(action: Action): Omit<Action, 'candidates'> {
+  if (action.kind !== 'drain') return action;
+  const { candidates: _candidates, ...rest } = action;
+  return rest;
 }

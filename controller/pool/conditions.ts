@@ -1,38 +1,10 @@
+import type { HostState } from '../runtime/ports.ts';
 import { CRASH_LOOP_STREAK } from './crash_backoff.ts';
+import type { Condition, ConditionType, Finding } from './finding.ts';
+import type { Scaler } from './scaling/scaler.ts';
 import type { ScalingDecision } from './scaling/types.ts';
 import { exists, isAdmitting, isReady, type PoolView } from './view.ts';
 
-export type ConditionType =
-  /** At least `minWorkers` ready workers admit calls. */
-  | 'Ready'
-  /** Workers are being made, rolled or drained. */
-  | 'Progressing'
-  /** Nothing is scaled down, since figures are missing or stale. */
-  | 'ScalingFrozen'
-  /** More workers are needed than `maxWorkers` allows. */
-  | 'ScalingLimited'
-  /** A write to `/scale` holds the number up for a time. */
-  | 'ScaleFloorActive'
-  /** Idle workers already use more memory than the threshold: more workers would not help. */
-  | 'MemoryBaselineHigh'
-  /** After an outage of Redis owners re-assert their leases; no call is placed meanwhile. */
-  | 'Recovering'
-  /** Redis does not answer the controller. */
-  | 'RedisUnavailable'
-  /** Workers end again and again soon after their start. */
-  | 'WorkerCrashLoop';
-
-export interface Condition {
-  readonly type: ConditionType;
-  readonly status: 'True' | 'False';
-  /** One word in CamelCase. */
-  readonly reason: string;
-  readonly message: string;
-  /** When `status` changed last; ISO 8601, for people. */
-  readonly lastTransitionTime: string;
-}
-
-type Finding = Omit<Condition, 'lastTransitionTime'>;
 type Judge = (view: PoolView, decision: ScalingDecision | undefined) => Finding;
 
 const JUDGES: readonly Judge[] = [
@@ -45,17 +17,24 @@ const JUDGES: readonly Judge[] = [
   recovering,
   redisUnavailable,
   crashLoop,
+  notStarting,
+  nodeUnreachable,
+  rolloutFailed,
+  terminating,
 ];
 
-/** All conditions, always in the same order; the transition time moves only when the status does. */
+/**
+ * All conditions, always in the same order; the transition time moves only when the status does. `more`: what the view alone cannot tell
+ * (the configuration, the tier of Redis, who writes the number).
+ */
 export function conditionsOf(
   view: PoolView,
   decision: ScalingDecision | undefined,
+  more: readonly Finding[],
   before: readonly Condition[],
   nowIso: string,
 ): Condition[] {
-  return JUDGES.map((judge) => {
-    const finding = judge(view, decision);
+  return [...JUDGES.map((judge) => judge(view, decision)), ...more].map((finding) => {
     const last = before.find((condition) => condition.type === finding.type);
     return { ...finding, lastTransitionTime: last?.status === finding.status ? last.lastTransitionTime : nowIso };
   });
@@ -80,7 +59,7 @@ function ready(view: PoolView): Finding {
 function progressing(view: PoolView, decision: ScalingDecision | undefined): Finding {
   const admitting = view.workers.filter(isAdmitting);
   const wanted = decision?.wanted ?? view.spec.minWorkers;
-  const old = admitting.filter((worker) => worker.revision !== view.revision).length;
+  const old = admitting.filter((worker) => worker.revision !== view.rollout.update).length;
   const notReady = admitting.filter((worker) => !isReady(worker)).length;
   const draining = view.workers.filter((worker) => exists(worker) && worker.admission === 'draining').length;
   const reason =
@@ -93,14 +72,20 @@ function progressing(view: PoolView, decision: ScalingDecision | undefined): Fin
 function scalingFrozen(view: PoolView, decision: ScalingDecision | undefined): Finding {
   const unknown = decision?.terms.unknownWorkers ?? [];
   const blind = view.redis.state === 'unavailable';
+  const sourceMissing = decision?.terms.sourceMissing;
   const message =
-    unknown.length > 0
-      ? `no fresh figures of ${unknown.slice(0, 5).join(', ')}`
-      : 'Redis cannot say how many calls were refused';
+    sourceMissing !== undefined
+      ? `the source of the offered calls says nothing: ${sourceMissing}`
+      : unknown.length > 0
+        ? `no fresh figures of ${unknown.slice(0, 5).join(', ')}`
+        : 'Redis cannot say how many calls were refused';
   return finding(
     'ScalingFrozen',
-    view.spec.scaling.mode === 'Automatic' && (unknown.length > 0 || blind),
-    [unknown.length > 0 ? 'FiguresMissing' : 'RedisUnavailable', `${message}; nothing is scaled down`],
+    view.spec.scaling.mode === 'Automatic' && (unknown.length > 0 || blind || sourceMissing !== undefined),
+    [
+      sourceMissing !== undefined ? 'SourceMissing' : unknown.length > 0 ? 'FiguresMissing' : 'RedisUnavailable',
+      `${message}; nothing is scaled down`,
+    ],
     ['FiguresComplete', 'figures of every worker are fresh'],
   );
 }
@@ -129,7 +114,8 @@ function scaleFloor(_view: PoolView, decision: ScalingDecision | undefined): Fin
 }
 
 function memoryBaseline(view: PoolView, decision: ScalingDecision | undefined): Finding {
-  const mebibytes = Math.round((decision?.terms.memoryBaselineBytes ?? 0) / 2 ** 20);
+  const bytes = decision?.terms.memoryBaselineBytes;
+  const mebibytes = Math.round((bytes ?? 0) / 2 ** 20);
   return finding(
     'MemoryBaselineHigh',
     decision?.terms.memoryBaselineHigh ?? false,
@@ -137,7 +123,7 @@ function memoryBaseline(view: PoolView, decision: ScalingDecision | undefined): 
       'BaselineOverThreshold',
       `an idle worker uses ${mebibytes} MiB, over ${view.spec.scaling.memoryThresholdPercent} % of its limit: raise worker.memoryLimitMiB; workers are not added for it`,
     ],
-    ['BaselineFits', `an idle worker uses ${mebibytes} MiB`],
+    ['BaselineFits', bytes === undefined ? 'no idle worker has been measured' : `an idle worker uses ${mebibytes} MiB`],
   );
 }
 
@@ -173,4 +159,75 @@ function crashLoop(view: PoolView): Finding {
     ],
     ['NoEarlyEnds', 'workers stay up'],
   );
+}
+
+function notStarting(view: PoolView): Finding {
+  const troubled = view.workers.filter(
+    (worker) => exists(worker) && worker.trouble && worker.trouble.kind !== 'crashLoop',
+  );
+  const [first] = troubled;
+  return finding(
+    'WorkersNotStarting',
+    first !== undefined,
+    [
+      first?.trouble?.reason ?? 'Unknown',
+      `${troubled.length} workers cannot start, the first is ${first?.id}: ${first?.trouble?.message ?? 'unknown'}; running workers are not touched`,
+    ],
+    ['AllStart', 'no worker is kept from starting'],
+  );
+}
+
+function nodeUnreachable(view: PoolView): Finding {
+  const on = (state: HostState) => view.workers.filter((worker) => exists(worker) && worker.host?.state === state);
+  const [lost, unheard] = [on('unreachable'), on('unheard')];
+  const nodes = [...new Set(lost.map((worker) => worker.host?.name ?? ''))];
+  return finding(
+    'NodeUnreachable',
+    lost.length + unheard.length > 0,
+    unheard.length > 0
+      ? ['NoNodeHeard', 'no node of the cluster gives a sign of life: its workers count as before, none is replaced']
+      : [
+          'NoSignOfLife',
+          `${lost.length} workers run on ${nodes.slice(0, 5).join(', ')}: they keep their calls, new ones go elsewhere`,
+        ],
+    ['NodesReachable', 'every node with workers gives signs of life'],
+  );
+}
+
+function rolloutFailed({ rollout }: PoolView): Finding {
+  const what = rollout.phase === 'RolledBack' ? `rolled back to ${rollout.stable}` : 'paused';
+  return finding(
+    'RolloutFailed',
+    rollout.failed,
+    ['RevisionWorse', `revision ${rollout.update} is ${what}: ${rollout.reason}; apply another document to go on`],
+    ['NoFailure', `revision ${rollout.update} is in use`],
+  );
+}
+
+function terminating(view: PoolView): Finding {
+  const left = view.workers.filter(exists).length;
+  return finding(
+    'Terminating',
+    view.deleting,
+    ['DrainingForDeletion', `the pool was deleted; ${left} workers are still being drained, no call is cut`],
+    ['NotDeleted', 'the pool is not deleted'],
+  );
+}
+
+/** What the scaler alone knows: windows that cannot be read, and a number that several write or nobody heeds. */
+export function scalingFindings(
+  scaler: Pick<Scaler, 'scheduleFaults' | 'replicasFinding'> | undefined,
+  view: PoolView,
+): Finding[] {
+  if (!scaler) return [];
+  const faults = scaler.scheduleFaults(view.spec);
+  return [
+    finding(
+      'SchedulesInvalid',
+      faults.length > 0,
+      ['NotReadable', faults.join('; ')],
+      ['Readable', 'every window of time can be read'],
+    ),
+    scaler.replicasFinding(view.spec),
+  ];
 }

@@ -1,23 +1,25 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { ManualClock } from '../../platform/manual_clock.ts';
-import { aSpec, aView, aWorker } from '../../test/support/pool_views.ts';
-import { type ConditionType, conditionsOf } from './conditions.ts';
+import { aRollout, aSpec, aView, aWorker } from '../../test/support/pool_views.ts';
+import { conditionsOf } from './conditions.ts';
 import { CRASH_LOOP_STREAK, countCrash, crashView, NO_CRASHES } from './crash_backoff.ts';
 import { RefusedDemand } from './demand.ts';
 import { Expectations } from './expectations.ts';
+import type { ConditionType } from './finding.ts';
 import { revisionOf } from './pool_note.ts';
 import { decide, initialMemory } from './scaling/decide.ts';
 import { Scaler } from './scaling/scaler.ts';
 import { statusOf } from './status.ts';
 import type { PoolView } from './view.ts';
 
+const NO_IMAGE = { kind: 'image', reason: 'ErrImagePull', message: 'not found' } as const;
 const NOW = '2026-01-01T00:00:00.000Z';
 
 describe('conditions', () => {
   const holds = (view: PoolView): ConditionType[] => {
     const scaler = new Scaler({ spec: view.spec, wanted: 2, clock: new ManualClock() });
-    const conditions = conditionsOf(view, scaler.decide(view), [], NOW);
+    const conditions = conditionsOf(view, scaler.decide(view), [], [], NOW);
     assert.equal(new Set(conditions.map(({ type }) => type)).size, conditions.length);
     assert.ok(conditions.every(({ reason, message }) => /^[A-Z][A-Za-z]+$/.test(reason) && message.length > 0));
     return conditions.filter(({ status }) => status === 'True').map(({ type }) => type);
@@ -30,6 +32,24 @@ describe('conditions', () => {
     const cases: [string, PoolView, ConditionType[]][] = [
       ['settled', aView(settled), ['Ready']],
       ['one missing', aView([aWorker('a')]), ['Progressing']],
+      [
+        'no image',
+        aView([...settled, aWorker('c', { presence: 'starting', trouble: NO_IMAGE })], {
+          spec: aSpec({ minWorkers: 2 }),
+        }),
+        ['Ready', 'Progressing', 'WorkersNotStarting'],
+      ],
+      [
+        'node lost',
+        aView([...settled, aWorker('c', { admission: 'cordoned', host: { name: 'n1', state: 'unreachable' } })]),
+        ['Ready', 'NodeUnreachable'],
+      ],
+      [
+        'worse revision',
+        aView(settled, { rollout: aRollout({ phase: 'RolledBack', update: 'r2', failed: true }) }),
+        ['Ready', 'Progressing', 'RolloutFailed'],
+      ],
+      ['deleted', aView(settled, { deleting: true }), ['Ready', 'Terminating']],
       ['draining', aView([...settled, aWorker('c', { admission: 'draining', calls: 1 })]), ['Ready', 'Progressing']],
       ['rolling', aView([...settled, aWorker('c', { revision: 'r0' })]), ['Ready', 'Progressing']],
       [
@@ -63,8 +83,8 @@ describe('conditions', () => {
   });
 
   it('move the transition time only when the status changes', () => {
-    const first = conditionsOf(aView(settled), undefined, [], NOW);
-    const later = conditionsOf(aView([aWorker('a')]), undefined, first, '2026-01-02T00:00:00.000Z');
+    const first = conditionsOf(aView(settled), undefined, [], [], NOW);
+    const later = conditionsOf(aView([aWorker('a')]), undefined, [], first, '2026-01-02T00:00:00.000Z');
     const at = (type: ConditionType) => later.find((condition) => condition.type === type)?.lastTransitionTime;
     assert.equal(at('Ready'), '2026-01-02T00:00:00.000Z');
     assert.equal(at('Recovering'), NOW);
@@ -79,7 +99,12 @@ describe('status', () => {
       aWorker('c', { admission: 'draining', calls: 2 }),
       aWorker('d', { presence: 'ended', calls: 9 }),
     ]);
-    const status = statusOf(view, { generation: 4, wanted: 2, conditions: conditionsOf(view, undefined, [], NOW) });
+    const status = statusOf(view, {
+      generation: 4,
+      wanted: 2,
+      conditions: conditionsOf(view, undefined, [], [], NOW),
+      lastScaling: undefined,
+    });
     const { replicas, readyWorkers, drainingWorkers, activeCalls, capacity, utilizationPercent, phase } = status;
     assert.deepEqual(
       { replicas, readyWorkers, drainingWorkers, activeCalls, capacity, utilizationPercent, phase },
@@ -106,7 +131,11 @@ describe('revision', () => {
     );
     const { environment, ...rest } = aSpec();
     assert.equal(revisionOf({ ...rest, environment }), base, 'order means nothing');
-    assert.notEqual(revisionOf(aSpec({ worker: { memoryLimitMiB: 1024, hardSlotLimit: 20 } })), base);
+    const { update: _update, secretName: _secretName, ...older } = aSpec();
+    assert.equal(revisionOf(older as ReturnType<typeof aSpec>), base, 'a field that an older release did not know');
+    const { redis } = aSpec();
+    assert.equal(revisionOf(aSpec({ redis: { ...redis, scaleAt: { ...redis.scaleAt, memoryPercent: 60 } } })), base);
+    assert.notEqual(revisionOf(aSpec({ worker: { ...aSpec().worker, memoryLimitMiB: 1024 } })), base);
   });
 });
 
@@ -129,23 +158,23 @@ describe('expectations', () => {
   it('last until the list shows the write, it is dropped, or they expire', () => {
     const clock = new ManualClock();
     const expectations = new Expectations(clock);
-    expectations.expectCreate('a');
-    expectations.expectCreate('b');
+    expectations.expectCreate('a', 'r1');
+    expectations.expectCreate('b', 'r2');
     expectations.expectDelete('c');
     expectations.observe([
       { id: 'a', presence: 'starting', stopping: false },
       { id: 'c', presence: 'serving', stopping: false },
     ]);
-    assert.equal(expectations.pendingCreates, 1);
+    assert.deepEqual(expectations.pendingCreates, ['r2']);
     assert.ok(expectations.isLeaving('c'));
     expectations.observe([{ id: 'c', presence: 'serving', stopping: true }]);
     assert.ok(!expectations.isLeaving('c'));
     clock.advance(300_001);
     expectations.observe([]);
-    assert.equal(expectations.pendingCreates, 0);
-    expectations.expectCreate('d');
+    assert.deepEqual(expectations.pendingCreates, []);
+    expectations.expectCreate('d', 'r1');
     expectations.drop('d');
-    assert.equal(expectations.pendingCreates, 0);
+    assert.deepEqual(expectations.pendingCreates, []);
   });
 });
 
@@ -195,6 +224,8 @@ function idleInput(): Parameters<typeof decide>[1] {
     scaling: spec.scaling,
     workers: [],
     refusedCalls: 0,
+    offered: undefined,
+    scheduleFloor: 0,
     requestedReplicas: undefined,
     floorUntilMs: undefined,
   };

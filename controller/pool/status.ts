@@ -1,6 +1,7 @@
-import type { Condition } from './conditions.ts';
-import { waitedFor } from './plan.ts';
+import { type Condition, isTrouble } from './finding.ts';
+import type { RolloutPhase } from './rollout/types.ts';
 import { callsOf, exists, isAdmitting, isReady, type PoolView, type WorkerView } from './view.ts';
+import { type DrainRow, drainRows, waitingFor } from './waiting.ts';
 
 export interface PoolStatus {
   readonly observedGeneration: number;
@@ -15,12 +16,39 @@ export interface PoolStatus {
   readonly capacity: number;
   readonly utilizationPercent: number;
   readonly redis: 'Available' | 'Recovering' | 'Unavailable';
-  readonly phase: 'Ready' | 'Progressing' | 'Degraded';
+  readonly phase: PoolPhase;
+  /** The revision that has proven itself. */
   readonly revision: string;
+  /** The revision of the document; another one during a roll-out. */
+  readonly updateRevision: string;
+  readonly rollout: { readonly phase: RolloutPhase; readonly message: string; readonly failed: boolean };
+  readonly oldestCallSeconds: number | undefined;
+  readonly lastScaling: LastScaling | undefined;
+  /** Workers that are being emptied; bounded. */
+  readonly drains: readonly DrainRow[];
   readonly conditions: readonly Condition[];
   /** In words, what the pool waits for; bounded. */
   readonly waitingFor: readonly string[];
   readonly workers: readonly WorkerStatusRow[];
+}
+
+export type PoolPhase =
+  /** Enough workers, nothing under way. */
+  | 'Ready'
+  /** Workers are made, rolled or drained. */
+  | 'Progressing'
+  /** A condition says what people have to look at. */
+  | 'Degraded'
+  /** The pool was deleted and waits for its calls. */
+  | 'Terminating';
+
+/** The last change of the number of workers. */
+export interface LastScaling {
+  /** ISO 8601, for people. */
+  readonly time: string;
+  readonly from: number;
+  readonly to: number;
+  readonly reason: string;
 }
 
 export interface WorkerStatusRow {
@@ -41,11 +69,25 @@ export interface WorkerStatusRow {
 
 const REDIS_WORDS = { available: 'Available', recovering: 'Recovering', unavailable: 'Unavailable' } as const;
 const WAITING_MAX = 20;
+const DRAINS_MAX = 32;
+/** Trouble that leaves every call of the pool as it is: the phase does not speak of it, its condition does. */
+const BESIDES: ReadonlySet<string> = new Set([
+  'ScalingFrozen',
+  'ScalingLimited',
+  'ReplicasContended',
+  'MemoryBaselineHigh',
+  'RedisScaleNeeded',
+]);
 
 /** The pool as it is, from one view. Pure. */
 export function statusOf(
   view: PoolView,
-  options: { generation: number; wanted: number; conditions: readonly Condition[] },
+  options: {
+    generation: number;
+    wanted: number;
+    conditions: readonly Condition[];
+    lastScaling: LastScaling | undefined;
+  },
 ): PoolStatus {
   const { wanted, conditions } = options;
   const ready = view.workers.filter(isReady);
@@ -62,31 +104,28 @@ export function statusOf(
     utilizationPercent: capacity === 0 ? 0 : Math.round((100 * calls) / capacity),
     redis: REDIS_WORDS[view.redis.state],
     phase: phaseOf(conditions),
-    revision: view.revision,
+    revision: view.rollout.stable,
+    updateRevision: view.rollout.update,
+    rollout: { phase: view.rollout.phase, message: view.rollout.reason, failed: view.rollout.failed },
+    oldestCallSeconds: oldestCall(view.workers),
+    lastScaling: options.lastScaling,
+    drains: drainRows(view).slice(0, DRAINS_MAX),
     conditions,
     waitingFor: waitingFor(view, wanted).slice(0, WAITING_MAX),
     workers: view.workers.map(rowOf),
   };
 }
 
-function phaseOf(conditions: readonly Condition[]): PoolStatus['phase'] {
+function phaseOf(conditions: readonly Condition[]): PoolPhase {
   const isTrue = (type: Condition['type']) => conditions.some((one) => one.type === type && one.status === 'True');
-  if (!isTrue('Ready') || isTrue('WorkerCrashLoop') || isTrue('Recovering')) return 'Degraded';
+  if (isTrue('Terminating')) return 'Terminating';
+  if (conditions.some((condition) => isTrouble(condition) && !BESIDES.has(condition.type))) return 'Degraded';
   return isTrue('Progressing') ? 'Progressing' : 'Ready';
 }
 
-function waitingFor(view: PoolView, wanted: number): string[] {
-  const waits: string[] = [];
-  const starting = view.workers.filter((worker) => isAdmitting(worker) && !isReady(worker));
-  if (starting.length > 0) waits.push(`${starting.map((worker) => worker.id).join(', ')} to serve`);
-  const missing = wanted - view.workers.filter(isAdmitting).length - view.pendingCreates;
-  if (missing > 0 && view.crashes.holdMs > 0) {
-    waits.push(
-      `${Math.ceil(view.crashes.holdMs / 1000)} s before the next start, after ${view.crashes.streak} early ends`,
-    );
-  }
-  waits.push(...view.workers.flatMap((worker) => waitedFor(worker) ?? []));
-  return waits;
+function oldestCall(workers: readonly WorkerView[]): number | undefined {
+  const ages = workers.flatMap((worker) => (exists(worker) ? (worker.figures?.oldestCallSeconds ?? []) : []));
+  return ages.length === 0 ? undefined : Math.max(...ages);
 }
 
 function rowOf(worker: WorkerView): WorkerStatusRow {

@@ -1,7 +1,10 @@
 import type { PoolRef } from '../../contract/ids.ts';
 import type { PoolSpec } from '../../contract/pool.ts';
 import type { RuntimeWorker } from '../runtime/ports.ts';
-import type { WorkerFigures } from '../telemetry_parse.ts';
+import type { WorkerFigures } from '../sources/telemetry_parse.ts';
+import { type CallLengths, expectedDrainSeconds, residualSeconds } from './drain_estimate.ts';
+import type { RolloutState } from './rollout/types.ts';
+import type { ScalingInput } from './scaling/types.ts';
 
 /** One worker as one pass of the reconcile loop sees it. */
 export interface WorkerView extends RuntimeWorker {
@@ -17,12 +20,14 @@ export interface WorkerView extends RuntimeWorker {
   readonly leaving: boolean;
   /** Calls that may be placed on it: the pool's slots, or fewer when it says so itself. */
   readonly slots: number;
+  /** Other workers on the same host, of any pool. */
+  readonly neighbours: number;
 }
 
 export type RedisView =
   /** Answers; `place` and `grant` work. */
   | { readonly state: 'available'; readonly refusedTotal: number }
-  /** Answers, but the pool's epoch is missing: owners re-assert first. */
+  /** Answers, but the pool's epoch is missing while workers serve: owners re-assert first. */
   | { readonly state: 'recovering'; readonly refusedTotal: number }
   /** Does not answer. */
   | { readonly state: 'unavailable' };
@@ -38,13 +43,26 @@ export interface CrashView {
 export interface PoolView {
   readonly ref: PoolRef;
   readonly spec: PoolSpec;
-  readonly revision: string;
+  /** Which revisions are in play, and how far a roll-out has come. */
+  readonly rollout: RolloutState;
+  /** The pool was deleted: its workers are drained, then it goes. */
+  readonly deleting: boolean;
+  /** Why no worker may be made now, when something outside the document is missing. */
+  readonly blocked: string | undefined;
+  /** Its Redis and the key of its workers are known. */
+  readonly linked: boolean;
   /** Monotonic clock of this process. */
   readonly nowMs: number;
   readonly workers: readonly WorkerView[];
-  /** Workers asked for and not seen yet. */
-  readonly pendingCreates: number;
+  /** Revisions of the workers that were asked for and are not seen yet. */
+  readonly pendingCreates: readonly string[];
+  /** How long calls of this pool have lasted, while its workers tell. */
+  readonly callLengths: CallLengths | undefined;
+  /** Offered calls by a source besides the workers, when the pool has one. */
+  readonly offered: ScalingInput['offered'];
   readonly redis: RedisView;
+  /** Nobody renews the pool's epoch. Without a serving worker that is no outage. */
+  readonly epochMissing: boolean;
   readonly crashes: CrashView;
 }
 
@@ -52,6 +70,11 @@ export const exists = (worker: WorkerView): boolean => worker.presence !== 'ende
 /** Capacity: takes new calls, or will once it has started. */
 export const isAdmitting = (worker: WorkerView): boolean =>
   exists(worker) && worker.admission === 'admitting' && !worker.leaving && !worker.stopping;
+/** Its host takes workers, as far as anybody can tell. */
+export const hasUsableHost = ({ host }: WorkerView): boolean =>
+  host === undefined || host.state === 'usable' || host.state === 'unheard';
+/** Capacity that will last: its host is not about to go. */
+export const isCapacity = (worker: WorkerView): boolean => isAdmitting(worker) && hasUsableHost(worker);
 /** Capacity that serves now. */
 export const isReady = (worker: WorkerView): boolean =>
   isAdmitting(worker) && worker.presence === 'serving' && worker.figures !== undefined;
@@ -73,4 +96,13 @@ export function heldBy(worker: WorkerView): string[] {
   if (relayedSockets !== 0) held.push(`${relayedSockets ?? 'an unknown number of'} relayed sockets`);
   if (unsentRecords !== 0) held.push(`${unsentRecords ?? 'an unknown number of'} unsent records`);
   return held;
+}
+
+/** Seconds until its calls have ended by themselves, as calls of this pool do; undefined while its calls are unknown. */
+export function drainSecondsOf(view: PoolView, worker: WorkerView): number | undefined {
+  const calls = callsOf(worker);
+  if (calls === undefined) return undefined;
+  return calls === 0
+    ? 0
+    : expectedDrainSeconds(calls, residualSeconds(view.callLengths, worker.figures?.meanCallAgeSeconds ?? 0));
 }

@@ -16,13 +16,13 @@ export async function endAll(options: {
   graceMs: number;
 }): Promise<void> {
   const { runtime, front, clock, graceMs } = options;
-  const running = () => runtime.list().filter(({ presence }) => presence !== 'ended');
+  const running = () => runtime.all().filter(({ presence }) => presence !== 'ended');
   const reason = 'the local mode ends';
-  await Promise.all(running().map(({ id }) => runtime.stop(id, { reason, force: false })));
+  await Promise.all(running().map((worker) => runtime.stop(worker, { reason, force: false })));
   await until(clock, graceMs, () => running().length === 0);
-  await Promise.all(running().map(({ id }) => runtime.stop(id, { reason, force: true })));
+  await Promise.all(running().map((worker) => runtime.stop(worker, { reason, force: true })));
   await until(clock, KILL_WAIT_MS, () => running().length === 0);
-  await Promise.all(runtime.list().map(({ id }) => runtime.forget(id)));
+  await Promise.all(runtime.all().map((worker) => runtime.forget(worker)));
   await front.stop(FRONT_GRACE_MS);
 }
 

@@ -1,9 +1,10 @@
 import { EventEmitter } from 'node:events';
 import { rmSync } from 'node:fs';
+import type { PoolRef } from '../../contract/ids.ts';
 import type { Clock, Timer } from '../../platform/clock.ts';
 import type { Log } from '../../platform/log.ts';
 import { identify, isRunning, type ProcessIdentity, signal } from '../../platform/processes.ts';
-import type { Admission, CreateRequest, RuntimeWorker, WorkerRuntime } from './ports.ts';
+import type { Admission, CreateRequest, RuntimeWorker, WorkerKey, WorkerRuntime } from './ports.ts';
 import { ageMs, findByEnvironment } from './process_identity.ts';
 import { trimLog } from './process_log.ts';
 import { spawnDetached } from './spawn_detached.ts';
@@ -42,7 +43,7 @@ const LOG_TRIM_PERIOD_MS = 60_000;
 export class LocalProcesses implements WorkerRuntime {
   readonly #options: LocalProcessesOptions;
   readonly #entries = new Map<string, Entry>();
-  readonly #events = new EventEmitter<{ change: [string] }>();
+  readonly #events = new EventEmitter<{ change: [PoolRef] }>();
   readonly #timers: Timer[] = [];
 
   constructor(options: LocalProcessesOptions) {
@@ -76,11 +77,29 @@ export class LocalProcesses implements WorkerRuntime {
     this.#events.removeAllListeners();
   }
 
-  list(): readonly RuntimeWorker[] {
+  list(ref: PoolRef): RuntimeWorker[] {
+    return this.all().filter((worker) => worker.ref.namespace === ref.namespace && worker.ref.pool === ref.pool);
+  }
+
+  /** Workers of every pool. */
+  all(): RuntimeWorker[] {
     return [...this.#entries.values()].map(describe);
   }
 
-  onChange(listener: (worker: string) => void): () => void {
+  find(worker: WorkerKey): RuntimeWorker | undefined {
+    const entry = this.#entries.get(worker.id);
+    return entry && describe(entry);
+  }
+
+  countOn(): number {
+    return this.#entries.size;
+  }
+
+  learn(): void {
+    // The ready file has told it already.
+  }
+
+  onChange(listener: (pool: PoolRef) => void): () => void {
     this.#events.on('change', listener);
     return () => this.#events.off('change', listener);
   }
@@ -98,13 +117,13 @@ export class LocalProcesses implements WorkerRuntime {
     await this.#launch(kept);
   }
 
-  async mark(worker: string, admission: Admission, reason: string): Promise<void> {
+  async mark({ id: worker }: WorkerKey, admission: Admission, reason: string): Promise<void> {
     const entry = this.#entries.get(worker);
     if (!entry || (entry.record.admission === admission && entry.record.admissionReason === reason)) return;
     this.#write(entry, { ...entry.record, admission, admissionReason: reason });
   }
 
-  async stop(worker: string, { reason, force }: { reason: string; force: boolean }): Promise<void> {
+  async stop({ id: worker }: WorkerKey, { reason, force }: { reason: string; force: boolean }): Promise<void> {
     const entry = this.#entries.get(worker);
     if (!entry?.process || entry.ended) return;
     this.#options.log.info({ worker, reason, force }, 'stopping a worker');
@@ -112,11 +131,12 @@ export class LocalProcesses implements WorkerRuntime {
     signal(entry.process, force ? 'SIGKILL' : 'SIGTERM');
   }
 
-  async forget(worker: string): Promise<void> {
-    if (!this.#entries.get(worker)?.ended) return;
+  async forget({ id: worker }: WorkerKey): Promise<void> {
+    const entry = this.#entries.get(worker);
+    if (!entry?.ended) return;
     this.#entries.delete(worker);
     removeWorkerFiles(this.#options.folder, worker);
-    this.#events.emit('change', worker);
+    this.#changed(entry);
   }
 
   async #launch(record: WorkerRecord): Promise<void> {
@@ -170,7 +190,7 @@ export class LocalProcesses implements WorkerRuntime {
 
   #readReady(entry: Entry, process: ProcessIdentity): void {
     entry.ready = readReadyFile(this.#options.folder, entry.record.id, process.pid);
-    if (entry.ready) this.#events.emit('change', entry.record.id);
+    if (entry.ready) this.#changed(entry);
   }
 
   #end(entry: Entry): void {
@@ -178,13 +198,17 @@ export class LocalProcesses implements WorkerRuntime {
     // Its incarnation may have been written in the last moment, and it is what `gone` must name.
     entry.ready ??= readReadyFile(this.#options.folder, entry.record.id, entry.process?.pid);
     entry.ended = true;
-    this.#events.emit('change', entry.record.id);
+    this.#changed(entry);
   }
 
   #write(entry: Entry, record: WorkerRecord): void {
     entry.record = record;
     writeRecord(this.#options.folder, record);
-    this.#events.emit('change', record.id);
+    this.#changed(entry);
+  }
+
+  #changed({ record }: Entry): void {
+    this.#events.emit('change', { namespace: record.namespace, pool: record.pool });
   }
 }
 
@@ -194,7 +218,7 @@ function workerEnvironment(folder: StateFolder, record: WorkerRecord): Record<st
     RTVOICE_POOL: record.pool,
     RTVOICE_WORKER_ID: record.id,
     RTVOICE_REVISION: record.revision,
-    RTVOICE_POOL_FILE: folder.document(record.pool),
+    RTVOICE_POOL_FILE: folder.document(record.pool, record.revision),
     RTVOICE_READY_FILE: folder.readyFile(record.id),
     RTVOICE_BIND: '127.0.0.1',
     RTVOICE_PUBLIC_PORT: '0',
@@ -215,5 +239,9 @@ function describe(entry: Entry): RuntimeWorker {
     endpoint: ready && `http://127.0.0.1:${ready.internalPort}`,
     ageMs: process ? ageMs(process) : 0,
     stopping: record.stopping ?? false,
+    host: undefined,
+    restarts: 0,
+    trouble: undefined,
+    drainAsked: false,
   };
 }

@@ -1,5 +1,7 @@
-import { mkdirSync, readdirSync } from 'node:fs';
+import { mkdirSync, readdirSync, rmSync } from 'node:fs';
 import { join, resolve } from 'node:path';
+import type { VoiceWorkerPool } from '../../contract/pool.ts';
+import { withLiveFields } from '../pool/pool_note.ts';
 import { readJson, writeDurably } from './durable_file.ts';
 
 /** Layout of the local state folder: what lets a new controller take over the processes of a dead one. */
@@ -51,9 +53,29 @@ export class StateFolder {
     return join(this.path, 'pools', `${name}.json`);
   }
 
-  /** The pool document as its workers read it. */
-  document(name: string): string {
-    return join(this.path, 'documents', `${name}.json`);
+  /** The pool document of one revision, as its workers read it. */
+  document(pool: string, revision: string): string {
+    return join(this.path, 'documents', `${pool}.${revision}.json`);
+  }
+
+  /**
+   * Writes the document under its revision, hands what takes effect on running workers to the other revisions in use, and drops the rest.
+   * Writes only what has changed.
+   */
+  keepRevision(pool: string, revision: string, document: VoiceWorkerPool, inUse: ReadonlySet<string>): void {
+    for (const known of this.#revisions(pool)) {
+      const path = this.document(pool, known);
+      const before = readJson<VoiceWorkerPool>(path);
+      if (!inUse.has(known)) rmSync(path, { force: true });
+      else if (before && known !== revision) writeIfChanged(path, before, withLiveFields(before, document));
+    }
+    const path = this.document(pool, revision);
+    writeIfChanged(path, readJson<VoiceWorkerPool>(path), document);
+  }
+
+  #revisions(pool: string): string[] {
+    const file = new RegExp(`^${pool}\\.([^.]+)\\.json$`);
+    return readdirSync(join(this.path, 'documents')).flatMap((name) => file.exec(name)?.[1] ?? []);
   }
 
   /** The controller's note on a worker process. */
@@ -83,4 +105,8 @@ export class StateFolder {
     writeDurably(this.fence, `${next}`);
     return next;
   }
+}
+
+function writeIfChanged(path: string, before: VoiceWorkerPool | undefined, after: VoiceWorkerPool): void {
+  if (JSON.stringify(before) !== JSON.stringify(after)) writeDurably(path, JSON.stringify(after, null, 2));
 }

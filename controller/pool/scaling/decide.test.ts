@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import fc from 'fast-check';
+import { aSpec } from '../../../test/support/pool_views.ts';
 import { decide, initialMemory } from './decide.ts';
-import { Explanations } from './explanations.ts';
 import type { ScalingDecision, ScalingInput, ScalingMemory, ScalingWorker } from './types.ts';
 
 const MIB = 2 ** 20;
@@ -35,6 +35,7 @@ function inputOf(
     slotsPerWorker: world.slots,
     memoryLimitBytes: LIMIT,
     scaling: {
+      ...aSpec().scaling,
       mode: 'Automatic',
       connectionsThresholdPercent: 80,
       memoryThresholdPercent: 70,
@@ -57,6 +58,9 @@ function inputOf(
         memoryLimitBytes: LIMIT,
       };
     }),
+    offered: undefined,
+    scheduleFloor: 0,
+    redisFull: false,
     refusedCalls: calls - served,
     requestedReplicas: undefined,
     floorUntilMs: undefined,
@@ -109,11 +113,38 @@ describe('scaling rule', () => {
   });
 
   it('raises only at the second breach in a row', () => {
-    const { decisions } = run(WORLD, [200, 0, 200, 200]);
+    const { decisions } = run(WORLD, [90, 0, 90, 90]);
     assert.deepEqual(
       decisions.map((decision) => decision.verdict),
       ['BreachSeen', 'Steady', 'BreachSeen', 'ScaledUp'],
     );
+  });
+
+  it('follows callers who are turned away at once when they double the load, and then lowers nothing for the whole window', () => {
+    const { decisions, memory } = run(WORLD, [400, 0, ...constant(0, 58)]);
+    assert.equal(decisions[0]?.verdict, 'ScaledUp');
+    assert.match(decisions[0]?.reason ?? '', /followed at once/);
+    assert.match(decisions[1]?.reason ?? '', /the load had doubled/);
+    assert.equal(memory.wanted, decisions[0]?.wanted, 'five minutes of nothing');
+    const later = run(WORLD, constant(0, 1_500), {}, memory);
+    assert.equal(later.memory.wanted, 2);
+  });
+
+  it('takes a window of time for a floor, within maxWorkers', () => {
+    assert.equal(run(WORLD, constant(0, 3), { scheduleFloor: 7 }).memory.wanted, 7);
+    assert.equal(run({ ...WORLD, maxWorkers: 5 }, constant(0, 3), { scheduleFloor: 7 }).memory.wanted, 5);
+  });
+
+  it('counts the calls of another source, never fewer than the workers have, and freezes while it says nothing', () => {
+    const known = { offered: { kind: 'known', calls: 200 } } as const;
+    assert.ok(run(WORLD, constant(0, 3), known).memory.wanted >= 5);
+    const lagging = { offered: { kind: 'known', calls: 0 } } as const;
+    assert.ok(run(WORLD, constant(90, 3), lagging).memory.wanted >= 3);
+    const missing = { offered: { kind: 'missing', reason: 'status 503' } } as const;
+    const from = { ...initialMemory(8, 2, 100), lowSinceMs: -1e9 };
+    const { decisions } = run(WORLD, constant(0, 100), missing, from);
+    assert.ok(decisions.every(({ verdict, wanted }) => verdict === 'Frozen' && wanted === 8));
+    assert.match(decisions[0]?.reason ?? '', /status 503/);
   });
 
   it('counts usable slots by memory when that is the tighter limit', () => {
@@ -130,7 +161,7 @@ describe('scaling rule', () => {
   });
 
   it('lowers one at a time, each after the whole stabilisation time', () => {
-    const start = { wanted: 10, breaches: 0, lowSinceMs: undefined, memoryPerCallBytes: MIB };
+    const start = { wanted: 10, breaches: 0, lowSinceMs: undefined, panicUntilMs: undefined, memoryPerCallBytes: MIB };
     const { decisions } = run(WORLD, constant(0, 200), {}, start);
     const downs = decisions.flatMap((decision, step) => (decision.verdict === 'ScaledDown' ? [step] : []));
     assert.ok(downs.length >= 3);
@@ -145,7 +176,13 @@ describe('scaling rule', () => {
       ...input,
       workers: input.workers.map((worker, index) => (index ? worker : { ...worker, known: false, calls: undefined })),
     });
-    let memory: ScalingMemory = { wanted: 10, breaches: 0, lowSinceMs: 0, memoryPerCallBytes: MIB };
+    let memory: ScalingMemory = {
+      wanted: 10,
+      breaches: 0,
+      lowSinceMs: 0,
+      panicUntilMs: undefined,
+      memoryPerCallBytes: MIB,
+    };
     for (let step = 0; step < 200; step++) {
       const outcome = decide(memory, blind(inputOf(WORLD, memory.wanted, 0, step)));
       assert.equal(outcome.decision.verdict, 'Frozen');
@@ -156,8 +193,40 @@ describe('scaling rule', () => {
     assert.ok(memory.wanted > 10);
   });
 
+  it('raises nothing from sums that lack more than a third of the workers, except for callers who are turned away', () => {
+    const blind = (refusedCalls: number | undefined, uncounted: number): ScalingInput => {
+      const input = inputOf(WORLD, 3, 150, 0);
+      const workers = input.workers.map((worker, index) =>
+        index < uncounted ? { ...worker, known: false, calls: undefined } : { ...worker, calls: 150 },
+      );
+      return { ...input, workers, refusedCalls };
+    };
+    const memory = { ...initialMemory(3, 2, 40), breaches: 1 };
+    assert.equal(decide(memory, blind(0, 1)).decision.verdict, 'ScaledUp', 'a third is not more than a third');
+    for (const refused of [0, undefined]) {
+      const { decision } = decide(memory, blind(refused, 2));
+      assert.deepEqual([decision.verdict, decision.wanted], ['Frozen', 3]);
+      assert.match(decision.reason, /calls of 2 of 3 workers are not known/);
+    }
+    assert.equal(decide(memory, blind(5, 2)).decision.verdict, 'ScaledUp');
+  });
+
+  it('adds no workers for calls that are refused because Redis is full', () => {
+    const full = run({ ...WORLD, maxWorkers: 1_000 }, constant(0, 100), { refusedCalls: 500, redisFull: true });
+    assert.deepEqual(new Set(full.decisions.map(({ wanted }) => wanted)), new Set([2]));
+    assert.equal(full.decisions[0]?.terms.refusedCalls, 500, 'it is told all the same');
+    assert.ok(run(WORLD, constant(0, 3), { refusedCalls: 500 }).memory.wanted > 2);
+    const mixed = decide(
+      initialMemory(2, 2, 40),
+      inputOf(WORLD, 2, 0, 0, {
+        ...{ refusedCalls: 500, redisFull: true, offered: { kind: 'known', calls: 500 } },
+      }),
+    );
+    assert.equal(mixed.decision.verdict, 'BreachSeen', 'nobody was refused for want of workers: no panic');
+  });
+
   it('freezes while Redis cannot say how many calls were refused', () => {
-    const start = { wanted: 10, breaches: 0, lowSinceMs: undefined, memoryPerCallBytes: MIB };
+    const start = { wanted: 10, breaches: 0, lowSinceMs: undefined, panicUntilMs: undefined, memoryPerCallBytes: MIB };
     const { decisions } = run(WORLD, constant(0, 100), { refusedCalls: undefined }, start);
     assert.deepEqual(new Set(decisions.map((decision) => decision.verdict)), new Set(['Frozen']));
   });
@@ -224,7 +293,13 @@ describe('scaling rule', () => {
     fc.assert(
       fc.property(world, fc.nat({ max: 5_000 }), fc.nat({ max: 500 }), (shape, calls, more) => {
         const wanted = (load: number) => {
-          const memory = { wanted: 20, breaches: 0, lowSinceMs: undefined, memoryPerCallBytes: shape.perCallBytes };
+          const memory = {
+            wanted: 20,
+            breaches: 0,
+            lowSinceMs: undefined,
+            panicUntilMs: undefined,
+            memoryPerCallBytes: shape.perCallBytes,
+          };
           const scaled = inputOf({ ...shape, driftBytes: 0 }, 20, load, 0);
           return decide(memory, scaled).decision.terms.workersWanted;
         };
@@ -232,26 +307,5 @@ describe('scaling rule', () => {
       }),
       { numRuns: 100 },
     );
-  });
-});
-
-describe('explanations', () => {
-  it('keep changes and fold repetitions', () => {
-    const ring = new Explanations();
-    for (const decision of run(WORLD, [0, 0, 0, 200, 200, 200]).decisions) ring.add('p', decision, 1);
-    assert.deepEqual(
-      ring.list('p').map(({ verdict, repeats }) => [verdict, repeats]),
-      [
-        ['Steady', 2],
-        ['BreachSeen', 0],
-        ['ScaledUp', 0],
-        ['Steady', 0],
-      ],
-    );
-    for (let wanted = 0; wanted < 1000; wanted++) {
-      const [decision] = run(WORLD, [0]).decisions;
-      if (decision) ring.add('p', { ...decision, wanted }, 1);
-    }
-    assert.equal(ring.list().length, 256);
   });
 });

@@ -4,10 +4,16 @@ import type { ScalingDecision, ScalingInput, ScalingMemory, ScalingTerms, Scalin
 /** Decisions in a row that must ask for more before the number is raised: one reading may be noise. */
 export const BREACHES_TO_RAISE = 2;
 
+/** Callers that are turned away are no noise: a load that asks for so many times the workers is followed at once. */
+export const PANIC_FACTOR = 2;
+
+/** More workers than this share of all without any count of their calls, and the sums say nothing. */
+const UNCOUNTED_SHARE = 1 / 3;
+
 /** The state to start from: never below what runs already, so that a restart of the controller lowers nothing. */
 export function initialMemory(existingWorkers: number, minWorkers: number, maxWorkers: number): ScalingMemory {
   const wanted = Math.min(Math.max(existingWorkers, minWorkers), maxWorkers);
-  return { wanted, breaches: 0, lowSinceMs: undefined, memoryPerCallBytes: undefined };
+  return { wanted, breaches: 0, lowSinceMs: undefined, panicUntilMs: undefined, memoryPerCallBytes: undefined };
 }
 
 /** One pass of the scaling rule: pure, so that every decision can be replayed from its explanation. */
@@ -19,7 +25,7 @@ export function decide(
   const learned = { ...memory, memoryPerCallBytes: terms.memoryPerCallBytes };
   if (input.scaling.mode !== 'Automatic') return given(learned, input, terms);
   const floor = activeFloor(input);
-  const lowest = Math.max(input.minWorkers, floor ?? 0);
+  const lowest = Math.min(input.maxWorkers, Math.max(input.minWorkers, floor ?? 0, input.scheduleFloor));
   const before = clamp(memory.wanted, lowest, input.maxWorkers);
   const target = clamp(terms.workersWanted, lowest, input.maxWorkers);
 
@@ -35,15 +41,28 @@ export function decide(
       floor,
     );
   }
+  if (target > before && isBlind(input, terms)) {
+    const reason = `the calls of ${terms.uncountedWorkers} of ${input.workers.length} workers are not known; only refused calls raise the number now`;
+    return result({ ...learned, breaches: 0, lowSinceMs: undefined }, 'Frozen', before, reason, terms, floor);
+  }
   return target > before
-    ? raise(learned, before, target, terms, floor)
-    : hold(learned, input, before, Math.max(lowest, target), terms, floor);
+    ? raise(learned, input, before, target, terms, floor)
+    : hold(learned, input, before, clamp(terms.workersToKeep, lowest, input.maxWorkers), terms, floor);
 }
 
-function raise(memory: ScalingMemory, before: number, target: number, terms: ScalingTerms, floor: number | undefined) {
+function raise(
+  memory: ScalingMemory,
+  input: ScalingInput,
+  before: number,
+  target: number,
+  terms: ScalingTerms,
+  floor: number | undefined,
+) {
   const breaches = memory.breaches + 1;
+  const panics = !terms.redisFull && (input.refusedCalls ?? 0) > 0 && target >= PANIC_FACTOR * before;
+  const panicUntilMs = panics ? input.nowMs + input.scaling.scaleDownStabilizationSeconds * 1000 : memory.panicUntilMs;
   const why = `${round(terms.offeredCalls)} calls offered over ${round(terms.usableSlots)} usable slots need ${terms.workersForLoad} workers, plus ${terms.headroomWorkers} head-room`;
-  if (breaches < BREACHES_TO_RAISE) {
+  if (breaches < BREACHES_TO_RAISE && !panics) {
     return result(
       { ...memory, breaches, lowSinceMs: undefined },
       'BreachSeen',
@@ -54,10 +73,10 @@ function raise(memory: ScalingMemory, before: number, target: number, terms: Sca
     );
   }
   return result(
-    { ...memory, wanted: target, breaches: 0, lowSinceMs: undefined },
+    { ...memory, wanted: target, breaches: 0, lowSinceMs: undefined, panicUntilMs },
     'ScaledUp',
     before,
-    why,
+    panics ? `${why}; that is twice as many, so it is followed at once` : why,
     terms,
     floor,
   );
@@ -78,11 +97,20 @@ function hold(
     return result({ ...calm, lowSinceMs: undefined }, 'AtMaximum', before, reason, terms, floor);
   }
   if (target >= before) {
-    return result({ ...calm, lowSinceMs: undefined }, 'Steady', before, `${before} workers fit the load`, terms, floor);
+    const swings = terms.workersWanted < before && floor === undefined && terms.workersToKeep >= before;
+    const reason = swings
+      ? `${terms.workersWanted} workers fit the load, but a swing of it would ask for ${before} again`
+      : `${before} workers fit the load`;
+    return result({ ...calm, lowSinceMs: undefined }, 'Steady', before, reason, terms, floor);
   }
   const frozen = freezeReason(input, terms);
   if (frozen) return result({ ...calm, lowSinceMs: undefined }, 'Frozen', before, frozen, terms, floor);
 
+  if (calm.panicUntilMs !== undefined && input.nowMs < calm.panicUntilMs) {
+    const seconds = Math.ceil((calm.panicUntilMs - input.nowMs) / 1000);
+    const reason = `the load had doubled; nothing is lowered for ${seconds} s more`;
+    return result({ ...calm, lowSinceMs: undefined }, 'Stabilising', before, reason, terms, floor);
+  }
   const after = loadAfterRemoval(input, terms, before - 1);
   const explained = { ...terms, loadAfterRemovalPercent: after };
   const { scaleDownConnectionsPercent, scaleDownMemoryPercent, scaleDownStabilizationSeconds } = input.scaling;
@@ -118,7 +146,14 @@ function given(memory: ScalingMemory, input: ScalingInput, terms: ScalingTerms) 
   );
 }
 
+/** Sums over so few workers are no ground to make more; a caller who was turned away is. */
+function isBlind(input: ScalingInput, terms: ScalingTerms): boolean {
+  const refused = terms.redisFull ? 0 : (input.refusedCalls ?? 0);
+  return refused === 0 && terms.uncountedWorkers > UNCOUNTED_SHARE * input.workers.length;
+}
+
 function freezeReason(input: ScalingInput, terms: ScalingTerms): string | undefined {
+  if (terms.sourceMissing !== undefined) return `the source of the offered calls says nothing: ${terms.sourceMissing}`;
   if (terms.unknownWorkers.length > 0) return `figures of ${terms.unknownWorkers.length} workers are missing or stale`;
   return input.refusedCalls === undefined ? 'Redis cannot say how many calls were refused' : undefined;
 }

@@ -8,12 +8,21 @@ const MEMORY_SMOOTHING = 0.3;
 /** A worker with fewer calls than this share of its slots says nothing of memory per call: its drift would be taken for call memory. */
 const SAMPLE_SHARE = 0.2;
 const SAMPLE_MIN_CALLS = 2;
+/**
+ * Calls that come at random swing about their mean by its square root (the standard deviation of a Poisson number). What stands is lowered only
+ * when a swing of so many of them would not ask for it back.
+ */
+const SWING_DEVIATIONS = 2;
 
 /** The numbers of design section 5; pure arithmetic, no hysteresis. `learnedBytes` is the estimate of the decision before. */
 export function computeTerms(input: ScalingInput, learnedBytes: number | undefined): ScalingTerms {
   const { scaling, slotsPerWorker } = input;
   const callsInProgress = sum(input.workers.map((worker) => worker.calls ?? 0));
-  const offeredCalls = callsInProgress + (input.refusedCalls ?? 0);
+  // Another source may lag behind what the workers have already: the larger number counts.
+  const told = input.offered?.kind === 'known' ? input.offered.calls : 0;
+  // Workers refuse calls while Redis is full: more workers would bring more keys, not more room.
+  const refusedCalls = input.redisFull ? 0 : (input.refusedCalls ?? 0);
+  const offeredCalls = Math.max(told, callsInProgress + refusedCalls);
   const limitBytes = least(input.workers.map((worker) => worker.memoryLimitBytes)) ?? input.memoryLimitBytes;
   const baselineBytes = median(input.workers.map((worker) => worker.memoryBaselineBytes));
   const perCallBytes = learnMemoryPerCall(input, learnedBytes);
@@ -30,11 +39,14 @@ export function computeTerms(input: ScalingInput, learnedBytes: number | undefin
     perCallBytes && !memoryBaselineHigh
       ? Math.max(1, Math.min(slotsPerWorker, Math.floor(admissionBytes / perCallBytes)))
       : slotsPerWorker;
-  const workersForLoad = Math.ceil(offeredCalls / usableSlots);
-  const neededSlots = slotsForBlocking(offeredCalls, scaling.targetBlockingProbability);
-  const headroomWorkers = Math.max(0, Math.ceil(neededSlots / admissionSlots) - workersForLoad);
+  const slots = { usable: usableSlots, admission: admissionSlots, blocking: scaling.targetBlockingProbability };
+  const needed = workersFor(offeredCalls, slots);
+  const swung = workersFor(offeredCalls + SWING_DEVIATIONS * Math.sqrt(offeredCalls), slots);
   return {
     offeredCalls,
+    redisFull: input.redisFull ?? false,
+    scheduleFloor: input.scheduleFloor,
+    sourceMissing: input.offered?.kind === 'missing' ? input.offered.reason : undefined,
     callsInProgress,
     refusedCalls: input.refusedCalls,
     usableSlotsByConnections: byConnections,
@@ -43,13 +55,23 @@ export function computeTerms(input: ScalingInput, learnedBytes: number | undefin
     memoryPerCallBytes: perCallBytes,
     memoryBaselineBytes: baselineBytes,
     memoryBaselineHigh,
-    workersForLoad,
-    slotsForBlocking: neededSlots,
-    headroomWorkers,
-    workersWanted: workersForLoad + headroomWorkers,
+    ...needed,
+    workersWanted: needed.workersForLoad + needed.headroomWorkers,
+    workersToKeep: swung.workersForLoad + swung.headroomWorkers,
     loadAfterRemovalPercent: undefined,
     unknownWorkers: input.workers.filter((worker) => !worker.known).map((worker) => worker.id),
+    uncountedWorkers: input.workers.filter((worker) => worker.calls === undefined).length,
   };
+}
+
+function workersFor(
+  offeredCalls: number,
+  { usable, admission, blocking }: { usable: number; admission: number; blocking: number },
+): Pick<ScalingTerms, 'workersForLoad' | 'slotsForBlocking' | 'headroomWorkers'> {
+  const workersForLoad = Math.ceil(offeredCalls / usable);
+  const neededSlots = slotsForBlocking(offeredCalls, blocking);
+  const headroomWorkers = Math.max(0, Math.ceil(neededSlots / admission) - workersForLoad);
+  return { workersForLoad, slotsForBlocking: neededSlots, headroomWorkers };
 }
 
 /** Load of the rest when `workers` is one fewer; memory is counted above the idle baseline and left out when that alone is over the mark. */

@@ -27,6 +27,15 @@ export interface ScalingInput {
   readonly workers: readonly ScalingWorker[];
   /** Calls that found no slot within the demand window; undefined while Redis cannot be asked. */
   readonly refusedCalls: number | undefined;
+  /** Workers refuse calls because Redis is full: then refused calls ask for a larger Redis, not for workers. */
+  readonly redisFull?: boolean;
+  /** Offered calls by another source than the workers; `missing` freezes. Undefined: the workers tell. */
+  readonly offered:
+    | { readonly kind: 'known'; readonly calls: number }
+    | { readonly kind: 'missing'; readonly reason: string }
+    | undefined;
+  /** Floor by a window of time; 0 without one. */
+  readonly scheduleFloor: number;
   /** What was written to `/scale`, if anything. */
   readonly requestedReplicas: number | undefined;
   /** Automatic only: until when `requestedReplicas` is a floor. */
@@ -41,6 +50,8 @@ export interface ScalingMemory {
   readonly breaches: number;
   /** Since when one worker fewer would have been enough; undefined while it would not. */
   readonly lowSinceMs: number | undefined;
+  /** Nothing is lowered before: the load has just doubled, or this controller has just started and knows no history. */
+  readonly panicUntilMs: number | undefined;
   /** Learned memory of one call above the idle baseline. */
   readonly memoryPerCallBytes: number | undefined;
 }
@@ -65,6 +76,10 @@ export type ScalingVerdict =
 
 export interface ScalingTerms {
   offeredCalls: number;
+  /** A window of time holds the number up; 0 without one. */
+  scheduleFloor: number;
+  /** Why another source gives no number. */
+  sourceMissing: string | undefined;
   callsInProgress: number;
   refusedCalls: number | undefined;
   usableSlotsByConnections: number;
@@ -79,8 +94,14 @@ export interface ScalingTerms {
   headroomWorkers: number;
   /** Before bounds and hysteresis. */
   workersWanted: number;
+  /** Wanted for a load that swings up from here as random calls do; nothing is lowered below it. */
+  workersToKeep: number;
+  /** Refused calls count for nothing, since Redis is full. */
+  redisFull: boolean;
   loadAfterRemovalPercent: { connections: number; memory: number | undefined } | undefined;
   unknownWorkers: readonly string[];
+  /** Workers of which neither figures nor leases tell how many calls they have: the sums lack them. */
+  uncountedWorkers: number;
 }
 
 export interface ScalingDecision {

@@ -3,8 +3,8 @@ import { once } from 'node:events';
 import { createServer, type RequestListener } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { describe, it } from 'node:test';
-import type { HeartbeatRecord } from '../contract/records.ts';
-import { ManualClock } from '../platform/manual_clock.ts';
+import type { HeartbeatRecord } from '../../contract/records.ts';
+import { ManualClock } from '../../platform/manual_clock.ts';
 import { Telemetry } from './telemetry.ts';
 
 const METRICS = 'rtvoice_active_calls 3\nrtvoice_call_capacity 8\n';

@@ -1,9 +1,9 @@
 import { Agent, request } from 'undici';
-import type { HeartbeatRecord } from '../contract/records.ts';
-import { INTERNAL } from '../contract/urls.ts';
-import type { Clock } from '../platform/clock.ts';
-import { defineError } from '../platform/errors.ts';
-import { parseFigures, type WorkerFigures } from './telemetry_parse.ts';
+import type { HeartbeatRecord } from '../../contract/records.ts';
+import { INTERNAL } from '../../contract/urls.ts';
+import type { Clock } from '../../platform/clock.ts';
+import { defineError } from '../../platform/errors.ts';
+import { experienceOf, parseScrape, type Scrape, type WorkerFigures } from './telemetry_parse.ts';
 
 export const SCRAPE_FAILED = defineError('ERR_SCRAPE_FAILED', {
   status: 502,
@@ -13,8 +13,11 @@ export const SCRAPE_FAILED = defineError('ERR_SCRAPE_FAILED', {
 
 export interface TelemetryTarget {
   readonly worker: string;
-  readonly incarnation: string;
+  /** Undefined when only the worker itself can tell. */
+  readonly incarnation: string | undefined;
   readonly endpoint: string;
+  /** Its figures decide whether it is deleted: how old they are must be known, not supposed. */
+  readonly exactAge?: boolean;
 }
 
 export interface Observation {
@@ -29,6 +32,8 @@ export interface TelemetryOptions {
   readonly clock: Clock;
   /** Sent as the bearer token of the internal listener. */
   readonly internalKey: string;
+  /** Whose figures were read, where the runtime does not know. */
+  readonly onIncarnation?: (worker: string, incarnation: string) => void;
   /** The fallback when a scrape fails. */
   readonly heartbeat: (worker: string) => Promise<HeartbeatRecord | undefined>;
   readonly timeoutMs?: number;
@@ -76,8 +81,9 @@ export class Telemetry {
     this.#running.add(target.worker);
     const observedAtMs = this.#options.clock.monotonicMs();
     try {
-      const figures = await this.#scrape(target);
-      this.#newest.set(target.worker, { figures, incarnation: target.incarnation, source: 'metrics', observedAtMs });
+      const { figures, incarnation = target.incarnation } = await this.#scrape(target);
+      if (!this.#isOf(target, incarnation)) return;
+      this.#newest.set(target.worker, { figures, incarnation, source: 'metrics', observedAtMs });
     } catch {
       // Not lost: without a heartbeat either the figures grow stale, which freezes scale-down and shows in the status.
       await this.#fallBack(target);
@@ -86,22 +92,29 @@ export class Telemetry {
     }
   }
 
-  async #scrape(target: TelemetryTarget): Promise<WorkerFigures> {
+  async #scrape(target: TelemetryTarget): Promise<Scrape> {
     const response = await request(target.endpoint + INTERNAL.metrics, {
       dispatcher: this.#agent,
       headers: { authorization: `Bearer ${this.#options.internalKey}` },
       signal: AbortSignal.timeout(this.#options.timeoutMs ?? TIMEOUT_MS),
     });
     const text = await response.body.text();
-    const figures = response.statusCode === 200 ? parseFigures(text) : undefined;
-    if (!figures) throw SCRAPE_FAILED.with(`${target.worker}, status ${response.statusCode}`);
-    return figures;
+    const scrape = response.statusCode === 200 ? parseScrape(text) : undefined;
+    if (!scrape) throw SCRAPE_FAILED.with(`${target.worker}, status ${response.statusCode}`);
+    return scrape;
+  }
+
+  /** Another process under the same address is another worker. The runtime is told whose figures came, where it did not know. */
+  #isOf(target: TelemetryTarget, incarnation: string | undefined): incarnation is string {
+    if (incarnation === undefined) return false;
+    if (target.incarnation === undefined) this.#options.onIncarnation?.(target.worker, incarnation);
+    return target.incarnation === undefined || target.incarnation === incarnation;
   }
 
   async #fallBack(target: TelemetryTarget): Promise<void> {
     const askedAtMs = this.#options.clock.monotonicMs();
     const beat = await this.#options.heartbeat(target.worker).catch(() => undefined);
-    if (beat?.incarnation !== target.incarnation) return;
+    if (!beat || !this.#isOf(target, beat.incarnation)) return;
     const observation: Observation = {
       figures: figuresOf(beat),
       incarnation: beat.incarnation,
@@ -109,14 +122,16 @@ export class Telemetry {
       // A heartbeat in Redis may be as old as its TTL.
       observedAtMs: askedAtMs - HEARTBEAT_TTL_MS,
     };
-    const newest = this.of(target.worker, target.incarnation);
+    const newest = this.of(target.worker, beat.incarnation);
     if (!newest || newest.observedAtMs < observation.observedAtMs) this.#newest.set(target.worker, observation);
   }
 }
 
-const HEARTBEAT_TTL_MS = 5_000;
+/** Of a heartbeat in Redis; none is older. */
+export const HEARTBEAT_TTL_MS = 5_000;
 
-function figuresOf(beat: HeartbeatRecord): WorkerFigures {
+/** The figures as a heartbeat tells them. */
+export function figuresOf(beat: HeartbeatRecord): WorkerFigures {
   return {
     activeCalls: beat.activeCalls,
     callCapacity: beat.admits ? beat.slots : 0,
@@ -125,5 +140,8 @@ function figuresOf(beat: HeartbeatRecord): WorkerFigures {
     memoryLimitBytes: beat.memoryLimitBytes,
     relayedSockets: beat.relayedSockets,
     unsentRecords: beat.unsentRecords,
+    oldestCallSeconds: beat.oldestCallSeconds,
+    meanCallAgeSeconds: beat.meanCallAgeSeconds,
+    experience: experienceOf(beat.experience),
   };
 }
