@@ -1,8 +1,8 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
-import { DEFAULT_STATE_DIR } from './dev/state_dir.ts';
+import { addressOf, type ControllerAddress, controllerOptions } from './controller_address.ts';
+import { askController } from './controller_api.ts';
 import { EXIT, type ExitCode, type Io } from './io.ts';
-import { askController } from './local_api.ts';
 
 interface WorkerRow {
   id: string;
@@ -14,7 +14,7 @@ interface WorkerRow {
 }
 
 const OPTIONS = {
-  'state-dir': { type: 'string', default: DEFAULT_STATE_DIR },
+  ...controllerOptions,
   deadline: { type: 'string' },
   watch: { type: 'boolean', short: 'w', default: false },
   output: { type: 'string', short: 'o', default: 'text' },
@@ -33,18 +33,19 @@ export async function drain(args: readonly string[], io: Io): Promise<ExitCode> 
   if (deadlineSeconds !== undefined && !(deadlineSeconds >= 0 && deadlineSeconds <= MAX_DEADLINE_SECONDS)) {
     return slip(io, `--deadline needs seconds from 0 to ${MAX_DEADLINE_SECONDS}`);
   }
-  const stateDir = values['state-dir'];
-  const path = `/workers/${encodeURIComponent(worker)}/drain`;
-  const answer = await askController(stateDir, 'POST', path, deadlineSeconds === undefined ? {} : { deadlineSeconds });
+  const address = addressOf(values);
+  const query = values.namespace === undefined ? '' : `?namespace=${encodeURIComponent(values.namespace)}`;
+  const path = `/workers/${encodeURIComponent(worker)}/drain${query}`;
+  const answer = await askController(address, 'POST', path, deadlineSeconds === undefined ? {} : { deadlineSeconds });
   if (values.output === 'json') io.out(`${JSON.stringify(answer)}\n`);
   else io.out(`worker ${worker} drains: it takes no new calls and is deleted once it is empty\n`);
-  return values.watch ? watch(stateDir, worker, io) : EXIT.ok;
+  return values.watch ? watch(address, worker, io) : EXIT.ok;
 }
 
-async function watch(stateDir: string, worker: string, io: Io): Promise<ExitCode> {
+async function watch(address: ControllerAddress, worker: string, io: Io): Promise<ExitCode> {
   let shown = '';
   for (;;) {
-    const row = await find(stateDir, worker);
+    const row = await find(address, worker);
     if (!row || row.presence === 'ended') {
       io.err(`${worker} is gone\n`);
       return EXIT.ok;
@@ -56,8 +57,8 @@ async function watch(stateDir: string, worker: string, io: Io): Promise<ExitCode
   }
 }
 
-async function find(stateDir: string, worker: string): Promise<WorkerRow | undefined> {
-  const { pools } = await askController<{ pools: { status?: { workers: WorkerRow[] } }[] }>(stateDir, 'GET', '/pools');
+async function find(address: ControllerAddress, worker: string): Promise<WorkerRow | undefined> {
+  const { pools } = await askController<{ pools: { status?: { workers: WorkerRow[] } }[] }>(address, 'GET', '/pools');
   return pools.flatMap(({ status }) => status?.workers ?? []).find(({ id }) => id === worker);
 }
 

@@ -26,9 +26,14 @@ const VERBS: Readonly<Record<string, Verb>> = {
     run: async (args, io) => (await import('./pool.ts')).pool(args, io),
   },
   drain: {
-    usage: 'drain WORKER [--deadline SECONDS]',
+    usage: 'drain WORKER [--deadline SECONDS] [--watch] [--namespace NAME] [--controller URL]',
     summary: 'empty a worker: no new calls, those it has go on to their end',
     run: async (args, io) => (await import('./drain.ts')).drain(args, io),
+  },
+  explain: {
+    usage: 'explain scale|placement [--pool NAME] [--namespace NAME] [--controller URL] [-o json]',
+    summary: 'say why there are so many workers, whom a drain was chosen over, and where a call would be placed',
+    run: async (args, io) => (await import('./explain.ts')).explain(args, io),
   },
 };
 

@@ -1,8 +1,8 @@
 import { parseArgs } from 'node:util';
 import { readPool } from '../contract/pool.ts';
-import { DEFAULT_STATE_DIR } from './dev/state_dir.ts';
+import { addressOf, type ControllerAddress, controllerOptions } from './controller_address.ts';
+import { askController } from './controller_api.ts';
 import { EXIT, type ExitCode, type Io } from './io.ts';
-import { askController } from './local_api.ts';
 import { age, table } from './table.ts';
 
 /** A pool as the controller's `GET /pools` tells it; only what is shown. */
@@ -17,7 +17,7 @@ export interface PoolAnswer {
     capacity: number;
     utilizationPercent: number;
     redis: string;
-    phase: 'Ready' | 'Progressing' | 'Degraded';
+    phase: 'Ready' | 'Progressing' | 'Degraded' | 'Terminating';
     conditions: { type: string; status: string; message: string }[];
     waitingFor: string[];
   };
@@ -25,7 +25,7 @@ export interface PoolAnswer {
 
 const HEAD = ['NAME', 'READY', 'DESIRED', 'CALLS', 'CAPACITY', 'UTIL', 'DRAINING', 'REDIS', 'STATUS', 'AGE'];
 const OPTIONS = {
-  'state-dir': { type: 'string', default: DEFAULT_STATE_DIR },
+  ...controllerOptions,
   output: { type: 'string', short: 'o', default: 'table' },
   replicas: { type: 'string' },
 } as const;
@@ -36,7 +36,7 @@ export async function pool(args: readonly string[], io: Io): Promise<ExitCode> {
   const [verb, name, ...more] = positionals;
   if (more.length > 0) return slip(io, `${more[0]} is one argument too many`);
   if (values.output !== 'table' && values.output !== 'json') return slip(io, `-o knows json, not ${values.output}`);
-  const request = { stateDir: values['state-dir'], json: values.output === 'json', io };
+  const request = { address: addressOf(values), json: values.output === 'json', io };
   switch (verb) {
     case 'get':
       return get(request, name);
@@ -52,13 +52,13 @@ export async function pool(args: readonly string[], io: Io): Promise<ExitCode> {
 }
 
 interface Request {
-  stateDir: string;
+  address: ControllerAddress;
   json: boolean;
   io: Io;
 }
 
-async function get({ stateDir, json, io }: Request, name: string | undefined): Promise<ExitCode> {
-  const { pools } = await askController<{ pools: PoolAnswer[] }>(stateDir, 'GET', '/pools');
+async function get({ address, json, io }: Request, name: string | undefined): Promise<ExitCode> {
+  const { pools } = await askController<{ pools: PoolAnswer[] }>(address, 'GET', '/pools');
   const shown = name === undefined ? pools : pools.filter(({ metadata }) => metadata.name === name);
   if (name !== undefined && shown.length === 0) {
     io.err(`rtvoice: there is no pool ${name}; \`rtvoice pool get\` lists them\n`);
@@ -70,20 +70,20 @@ async function get({ stateDir, json, io }: Request, name: string | undefined): P
   return degraded.length > 0 ? EXIT.degraded : EXIT.ok;
 }
 
-async function scale({ stateDir, json, io }: Request, name: string, replicas: string | undefined): Promise<ExitCode> {
+async function scale({ address, json, io }: Request, name: string, replicas: string | undefined): Promise<ExitCode> {
   if (replicas === undefined || !/^\d{1,5}$/.test(replicas)) return slip(io, '--replicas needs a whole number');
-  const answer = await askController(stateDir, 'POST', `/pools/${encodeURIComponent(name)}/scale`, {
+  const answer = await askController(address, 'POST', `/pools/${encodeURIComponent(name)}/scale`, {
     replicas: Number(replicas),
   });
   io.out(json ? `${JSON.stringify(answer)}\n` : `pool ${name} scaled to ${replicas}\n`);
   return EXIT.ok;
 }
 
-async function apply({ stateDir, json, io }: Request, file: string): Promise<ExitCode> {
+async function apply({ address, json, io }: Request, file: string): Promise<ExitCode> {
   // Read here: relative paths in the document start at its folder, which the controller does not know.
   const document = readPool(file);
   const answer = await askController<{ name: string; revision: string; changed: boolean; generation: number }>(
-    stateDir,
+    address,
     'PUT',
     '/pools',
     document,

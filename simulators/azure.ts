@@ -10,6 +10,7 @@ import { SpeechLibrary } from './audio/speech.ts';
 import { ensureCertificateAuthority } from './ca.ts';
 import { type CosmosSimulator, startCosmosSimulator } from './cosmos/server.ts';
 import { type EntraSimulator, startEntra } from './entra/server.ts';
+import type { Place } from './http.ts';
 import type { MediaRedial } from './media/connection.ts';
 
 export type { CallFaults, CallRequest, SimulatedCall } from './acs/call.ts';
@@ -24,6 +25,8 @@ export interface AzureOptions {
   /** What flite has spoken; default `<dir>/speech`. */
   speechDir?: string;
   ports?: { entra?: number; acs?: number; cosmos?: number };
+  /** Default: this machine alone. */
+  place?: Place;
   /** Default `backOffThenFail`. */
   mediaRedial?: MediaRedial;
   timings?: Partial<AcsTimings>;
@@ -39,6 +42,8 @@ export interface AzureOptions {
 export interface Azure {
   /** The environment a worker needs to live in this Azure. */
   readonly env: Readonly<Record<string, string>>;
+  /** Files that variables of `env` name, by their path on this machine. */
+  readonly files: { readonly authority: string; readonly federatedToken: string };
   readonly acs: AcsSimulator;
   readonly entra: EntraSimulator;
   readonly cosmos: CosmosSimulator;
@@ -54,10 +59,11 @@ export async function startAzure(options: AzureOptions): Promise<Azure> {
   const { dir, ports = {}, eventGridKey = randomBytes(24).toString('base64url'), database = 'rtvoice' } = options;
   await mkdir(dir, { recursive: true, mode: 0o700 });
   const authority = await ensureCertificateAuthority(join(dir, 'ca'));
-  const tls = await authority.server(NAMES);
-  const entra = await startEntra({ tls, dir: join(dir, 'entra'), ...port(ports.entra) });
+  const { place = {} } = options;
+  const tls = await authority.server(place.host === undefined ? NAMES : [...NAMES, place.host]);
+  const entra = await startEntra({ tls, dir: join(dir, 'entra'), place, ...port(ports.entra) });
   const acs = await startAcs({
-    ...{ tls, eventGridKey, localAuthority: await readFile(authority.caFile, 'utf8') },
+    ...{ tls, place, eventGridKey, localAuthority: await readFile(authority.caFile, 'utf8') },
     speech: new SpeechLibrary(new Flite(options.speechDir ?? join(dir, 'speech'))),
     verifyToken: (token) => entra.verify(token, 'https://communication.azure.com'),
     ...(options.mediaRedial ? { mediaRedial: options.mediaRedial } : {}),
@@ -67,6 +73,7 @@ export async function startAzure(options: AzureOptions): Promise<Azure> {
   const cosmos = await startCosmos(options, { tls, entra, database });
   return {
     ...{ acs, entra, cosmos },
+    files: { authority: authority.caFile, federatedToken: entra.env.AZURE_FEDERATED_TOKEN_FILE ?? '' },
     env: {
       ...entra.env,
       NODE_EXTRA_CA_CERTS: authority.caFile,
@@ -105,6 +112,7 @@ async function startCosmos(
       })),
     },
     ...(options.keepDocuments ? { dataFile: join(options.dir, 'cosmos.jsonl') } : {}),
+    ...options.place,
     ...port(options.ports?.cosmos),
   });
   endpoint = cosmos.endpoint;

@@ -71,6 +71,11 @@ export class AzureControl {
     >[];
   }
 
+  /** What a worker on another machine needs: variables, and the content of the files that some of them name. */
+  async environment(): Promise<{ env: Record<string, string>; files: { authority: string; federatedToken: string } }> {
+    return (await this.#json('GET', '/environment')) as Awaited<ReturnType<AzureControl['environment']>>;
+  }
+
   async faults(request: FaultsRequest): Promise<void> {
     await this.#fetch('POST', '/faults', { body: request });
   }

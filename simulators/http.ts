@@ -8,25 +8,38 @@ export interface TlsFiles {
   cert: string;
 }
 
+/** Where a simulator is reached; by default on this machine alone. */
+export interface Place {
+  /** Address to listen on; default 127.0.0.1. */
+  readonly bindAddress?: string;
+  /** Name in the URLs that it hands out, and in its certificate; default 127.0.0.1. */
+  readonly host?: string;
+}
+
 export interface LocalServer {
   readonly port: number;
-  /** `https://127.0.0.1:<port>`. */
+  /** `https://<host>:<port>`. */
   readonly url: string;
   stop(): Promise<void>;
 }
 
 const MAX_BODY_BYTES = 256 * 1024;
 
-/** An HTTPS listener on loopback; port 0 takes a free one. */
-export async function listenLocally(tls: TlsFiles, port: number, listener: RequestListener): Promise<LocalServer> {
+/** An HTTPS listener; port 0 takes a free one. */
+export async function listenLocally(
+  tls: TlsFiles,
+  port: number,
+  listener: RequestListener,
+  { bindAddress = '127.0.0.1', host = '127.0.0.1' }: Place = {},
+): Promise<LocalServer> {
   const server: Server = createServer({ ...tls, minVersion: 'TLSv1.2' }, listener);
   server.keepAliveTimeout = 60_000;
-  server.listen(port, '127.0.0.1');
+  server.listen(port, bindAddress);
   await once(server, 'listening');
   const { port: taken } = server.address() as AddressInfo;
   return {
     port: taken,
-    url: `https://127.0.0.1:${taken}`,
+    url: `https://${host}:${taken}`,
     async stop() {
       const closed = once(server, 'close');
       server.close();

@@ -9,10 +9,14 @@ import type { PortFile } from './client.ts';
 import { startControl } from './control/server.ts';
 
 const USAGE =
-  'usage: simulators/main --dir <folder> --port-file <file> [--speech-dir <folder>] [--media-redial never|once|backOffThenFail]';
+  'usage: simulators/main --dir <folder> --port-file <file> [--speech-dir <folder>] [--media-redial never|once|backOffThenFail] [--host <name> --first-port <port>]';
 const STOP_MS = 5_000;
 
-/** The simulated Azure as a process. Takes RTVOICE_EVENTGRID_KEYS from the environment when it is set, its first key alone. */
+/**
+ * The simulated Azure as a process. Takes RTVOICE_EVENTGRID_KEYS (its first key alone) and RTVOICE_SIMULATOR_TOKEN from the environment when
+ * they are set. With --host it listens on every address and calls itself by that name: ACS, Entra, Cosmos DB and control take the ports from
+ * --first-port on, in this order.
+ */
 async function main(args: string[]): Promise<void> {
   const { values } = parseArgs({
     args,
@@ -21,6 +25,8 @@ async function main(args: string[]): Promise<void> {
       'port-file': { type: 'string' },
       'speech-dir': { type: 'string' },
       'media-redial': { type: 'string', default: 'backOffThenFail' },
+      host: { type: 'string' },
+      'first-port': { type: 'string' },
     },
   });
   const { dir, 'port-file': portFile, 'speech-dir': speechDir, 'media-redial': mediaRedial } = values;
@@ -31,14 +37,21 @@ async function main(args: string[]): Promise<void> {
   const lifecycle = new Lifecycle(systemClock, log);
   lifecycle.exitOnSignals();
   const [eventGridKey] = (process.env.RTVOICE_EVENTGRID_KEYS ?? '').split(',').filter(Boolean);
+  const { host } = values;
+  const first = Number(values['first-port'] ?? 8_440);
+  const far = host === undefined ? undefined : { bindAddress: '0.0.0.0', host };
   const azure = await startAzure({
     ...{ dir, mediaRedial, keepDocuments: true },
+    ...(far ? { place: far, ports: { acs: first, entra: first + 1, cosmos: first + 2 } } : {}),
     ...(speechDir ? { speechDir } : {}),
     ...(eventGridKey ? { eventGridKey } : {}),
   });
   lifecycle.onStop('azure', STOP_MS, () => azure.stop());
-  const token = randomBytes(24).toString('base64url');
-  const control = await startControl(azure, { token });
+  const token = process.env.RTVOICE_SIMULATOR_TOKEN ?? randomBytes(24).toString('base64url');
+  const control = await startControl(azure, {
+    token,
+    ...(far ? { bindAddress: far.bindAddress, port: first + 3 } : {}),
+  });
   lifecycle.onStop('control', STOP_MS, () => control.stop());
   const content: PortFile = { env: { ...azure.env }, controlUrl: control.url, token, pid: process.pid };
   writeFileSync(`${portFile}.new`, JSON.stringify(content), { mode: 0o600 });

@@ -3,6 +3,7 @@ import type { TokenCredential } from '@azure/identity';
 import { newIncarnation, poolTag } from '../contract/ids.ts';
 import { type PoolSpec, readPool } from '../contract/pool.ts';
 import { callUrls } from '../contract/urls.ts';
+import { createCredential } from '../platform/azure_credential.ts';
 import { systemClock } from '../platform/clock.ts';
 import type { Config } from '../platform/config.ts';
 import type { Log } from '../platform/log.ts';
@@ -18,12 +19,13 @@ import { HandOffClient } from './calls/hand_off.ts';
 import { type HostOptions, WorkerCalls } from './calls/host.ts';
 import { createCallMetrics } from './calls/metrics.ts';
 import { CallRecord } from './calls/record.ts';
-import { createCredential, warmCredential } from './credential.ts';
+import { warmCredential } from './credential.ts';
 import { createWorkerHealth, type WorkerHealth } from './health.ts';
 import { createHealthProviders } from './health_providers.ts';
 import { followPool } from './live_spec.ts';
 import { createMediaFactory } from './media/factory.ts';
 import type { Process } from './process.ts';
+import { RedisPressure } from './redis_pressure.ts';
 import { createServer, type WorkerServer } from './server.ts';
 import type { WORKER_SETTINGS } from './settings.ts';
 import { openStores, type Stores } from './stores.ts';
@@ -44,7 +46,10 @@ export interface RunningWorker {
 
 /** Builds one worker from its settings and starts it; resolves when it serves. */
 export async function startWorker(config: WorkerConfig, log: Log): Promise<RunningWorker> {
-  const { spec } = readPool(config.poolFile);
+  const { spec } = readPool(config.poolFile, {
+    // A newer controller writes what it knows; a worker of an older image must start from it all the same.
+    onUnknown: (fields) => log.warn({ fields }, 'the pool document has fields that this version does not know'),
+  });
   const shared: Process = {
     clock: systemClock,
     random: systemRandom,
@@ -60,6 +65,7 @@ export async function startWorker(config: WorkerConfig, log: Log): Promise<Runni
   parts.listensOn(ports.internalPort);
   health.freezeBaseline();
   archiving.start();
+  parts.pressure.start();
   host.serving();
   await join(stores, host, log);
   const stopFollowing = followPool(config.poolFile, spec, log);
@@ -78,6 +84,7 @@ export async function startWorker(config: WorkerConfig, log: Log): Promise<Runni
       await server.close();
       await backend.close();
       await parts.handOffs.close();
+      parts.pressure.stop();
       await stores.close();
       health.stop();
     },
@@ -92,6 +99,7 @@ interface Parts {
   stores: Stores;
   health: WorkerHealth;
   handOffs: HandOffClient;
+  pressure: RedisPressure;
   /** The internal listener's port is known: other workers reach this one there. */
   listensOn(internalPort: number): void;
 }
@@ -101,7 +109,17 @@ function build(config: WorkerConfig, spec: PoolSpec, shared: Process): Parts {
   const pool = { namespace: config.namespace, pool: config.pool };
   const { clock, registry, log } = shared;
   const health = createWorkerHealth({ registry, clock, configuredLimitBytes: spec.worker.memoryLimitMiB * 2 ** 20 });
-  const stores = openStores({ ...config, process: shared, spec, pool });
+  const stores = openStores({
+    ...config,
+    process: shared,
+    spec,
+    pool,
+    mayCachePhrases: () => pressure.level === 'none',
+  });
+  const pressure: RedisPressure = new RedisPressure({
+    ...{ client: stores.patientRedis, clock, log, registry },
+    marks: () => spec.redis.shed,
+  });
   const backend = openVoice(config, spec, shared, stores);
   const security = createSecurity({ config, registry, log, clock });
   const credential = createCredential(process.env.AZURE_AUTHORITY_HOST);
@@ -119,11 +137,12 @@ function build(config: WorkerConfig, spec: PoolSpec, shared: Process): Parts {
     view: workerView(health, archiving, {
       endpoint: () => endpoint,
       relayedSockets: () => server.relayedSockets(),
+      redisFull: () => pressure.level === 'calls',
       text: config.statusText,
     }),
     refreshAfterMs: refreshPeriodMs(CALL_TTLS),
   });
-  registerGauges(registry, gaugesOf(host, spec, archiving));
+  registerGauges(registry, gaugesOf(host, spec, archiving, shared.incarnation));
   const { redisUrl } = config;
   const checked = { redis: stores.patientRedis, redisUrl, environment: spec.environment, health, clock };
   const healthProviders = createHealthProviders(checked);
@@ -131,7 +150,7 @@ function build(config: WorkerConfig, spec: PoolSpec, shared: Process): Parts {
   const listensOn = (port: number) => {
     endpoint ||= `http://${config.bindAddress}:${port}`;
   };
-  return { host, server, backend, archiving, stores, health, handOffs, listensOn };
+  return { host, server, backend, archiving, stores, health, handOffs, pressure, listensOn };
 }
 
 function openArchiving(
@@ -220,7 +239,7 @@ function callParts({
 function workerView(
   health: WorkerHealth,
   archiving: Archiving,
-  more: { endpoint: () => string; relayedSockets: () => number; text: boolean },
+  more: { endpoint: () => string; relayedSockets: () => number; redisFull: () => boolean; text: boolean },
 ): HostOptions['view'] {
   return {
     endpoint: more.endpoint,
@@ -229,16 +248,25 @@ function workerView(
     eventLoopLagMs: () => health.eventLoopLagMs(),
     relayedSockets: more.relayedSockets,
     unsentRecords: () => archiving.pending,
+    redisFull: more.redisFull,
     statusText: more.text,
   };
 }
 
-function gaugesOf(host: WorkerCalls, spec: PoolSpec, archiving: Archiving): Parameters<typeof registerGauges>[1] {
+function gaugesOf(
+  host: WorkerCalls,
+  spec: PoolSpec,
+  archiving: Archiving,
+  incarnation: string,
+): Parameters<typeof registerGauges>[1] {
   return {
     activeCalls: () => host.registry.size,
     capacity: () => (host.heartbeat().admits ? spec.slotsPerWorker : 0),
     draining: () => host.drainState.draining,
     unsentRecords: () => archiving.pending,
+    oldestCallSeconds: () => host.heartbeat().oldestCallSeconds ?? 0,
+    meanCallAgeSeconds: () => host.heartbeat().meanCallAgeSeconds ?? 0,
+    incarnation,
   };
 }
 

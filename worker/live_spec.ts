@@ -12,7 +12,7 @@ const CHECK_MS = 1_000;
 export function followPool(file: string, spec: PoolSpec, log: Log): () => void {
   const listener = () => {
     try {
-      const { slotsPerWorker, placement } = readPool(file).spec;
+      const { slotsPerWorker, placement } = readPool(file, { onUnknown: () => undefined }).spec;
       Object.assign(spec, { slotsPerWorker, placement });
       log.info({ slotsPerWorker, strategy: placement.strategy }, 'the pool document changed');
     } catch (error) {

@@ -28,6 +28,8 @@ export function openStores(options: {
   affinitySeconds: number;
   spec: PoolSpec;
   pool: PoolRef;
+  /** False while Redis has no room for synthesised speech. */
+  mayCachePhrases: () => boolean;
 }): Stores {
   const { spec, pool, redisUrl: url } = options;
   const { clock, log, registry } = options.process;
@@ -41,7 +43,7 @@ export function openStores(options: {
     callKeys: callKeys(keys),
     leases: new RedisLeaseTable({ client: redis, keys, pool, times: { affinityMs: options.affinitySeconds * 1000 } }),
     calls: new RedisCallStore({ redis, keys: callKeys(keys), ttls: CALL_TTLS }),
-    tts: new TtsCache({ redis: phrases, keys, log, registry }),
+    tts: new TtsCache({ redis: phrases, keys, log, registry, mayWrite: options.mayCachePhrases }),
     close: async () => {
       await Promise.all([redis.close(), patientRedis.close(), phrases.close()]);
     },

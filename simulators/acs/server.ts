@@ -2,7 +2,7 @@ import { randomBytes, randomUUID } from 'node:crypto';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { type Clock, sleep, systemClock } from '../../platform/clock.ts';
 import type { SpeechLibrary } from '../audio/speech.ts';
-import { answerJson, listenLocally, parseObject, readBody, type TlsFiles } from '../http.ts';
+import { answerJson, listenLocally, type Place, parseObject, readBody, type TlsFiles } from '../http.ts';
 import type { MediaRedial } from '../media/connection.ts';
 import { Ticker } from '../media/ticker.ts';
 import { createSigningKeys, type SigningKeys } from '../signing_keys.ts';
@@ -28,6 +28,7 @@ export interface AcsOptions {
   mediaRedial?: MediaRedial;
   timings?: Partial<AcsTimings>;
   port?: number;
+  place?: Place;
   clock?: Clock;
 }
 
@@ -61,9 +62,14 @@ const MAX_KEPT_CALLS = 2_000;
 /** One Communication Services resource with its system topic. */
 export async function startAcs(options: AcsOptions): Promise<AcsSimulator> {
   const resource = new Resource(options, await createSigningKeys());
-  const server = await listenLocally(options.tls, options.port ?? 0, (request, response) => {
-    resource.handle(request, response).catch(() => response.destroy());
-  });
+  const server = await listenLocally(
+    options.tls,
+    options.port ?? 0,
+    (request, response) => {
+      resource.handle(request, response).catch(() => response.destroy());
+    },
+    options.place,
+  );
   resource.url = server.url;
   return {
     ...{ url: server.url, issuer: server.url, jwksUrl: `${server.url}/calling/keys` },

@@ -1,4 +1,5 @@
 import { once } from 'node:events';
+import { readFile } from 'node:fs/promises';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { RtvoiceError } from '../../platform/errors.ts';
@@ -16,8 +17,11 @@ export interface ControlServer {
 /** Scripts of thousands of steps fit. */
 const MAX_BODY_BYTES = 4 * 1024 * 1024;
 
-/** The loopback API that other processes steer the simulators by; every request needs the token. */
-export async function startControl(azure: Azure, options: { token: string; port?: number }): Promise<ControlServer> {
+/** The API that other processes steer the simulators by, on loopback unless told otherwise; every request needs the token. */
+export async function startControl(
+  azure: Azure,
+  options: { token: string; port?: number; bindAddress?: string },
+): Promise<ControlServer> {
   const keys = createSharedKeys([options.token]);
   const server = createServer((request, response) => {
     if (!keys.accepts(bearerOf(request.headers.authorization))) {
@@ -26,7 +30,7 @@ export async function startControl(azure: Azure, options: { token: string; port?
     }
     handle(azure, request, response).catch((error) => refuse(response, error));
   });
-  server.listen(options.port ?? 0, '127.0.0.1');
+  server.listen(options.port ?? 0, options.bindAddress ?? '127.0.0.1');
   await once(server, 'listening');
   return {
     url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
@@ -59,6 +63,8 @@ async function handle(azure: Azure, request: IncomingMessage, response: ServerRe
     case 'POST /faults':
       await applyFaults(azure, await readJson(request));
       return answerJson(response, 204);
+    case 'GET /environment':
+      return answerJson(response, 200, await environment(azure));
     case 'GET /status':
       return answerJson(response, 200, statusOf(azure));
     default:
@@ -75,6 +81,14 @@ async function stream(call: SimulatedCall, response: ServerResponse): Promise<vo
     await Promise.race([once(response, 'drain'), once(response, 'close')]);
   }
   response.end();
+}
+
+/** What a worker on another machine needs: the variables, and the content of the files that some of them name. */
+async function environment({ env, files }: Azure): Promise<{ env: Azure['env']; files: Record<string, string> }> {
+  const [authority, federatedToken] = await Promise.all(
+    [files.authority, files.federatedToken].map((path) => readFile(path, 'utf8')),
+  );
+  return { env, files: { authority: authority ?? '', federatedToken: federatedToken ?? '' } };
 }
 
 function find(azure: Azure, id: string | undefined): SimulatedCall {

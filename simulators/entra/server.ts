@@ -3,7 +3,7 @@ import { mkdir, rename, writeFile } from 'node:fs/promises';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { join } from 'node:path';
 import { systemClock } from '../../platform/clock.ts';
-import { answerJson, listenLocally, readBody, type TlsFiles } from '../http.ts';
+import { answerJson, listenLocally, type Place, readBody, type TlsFiles } from '../http.ts';
 import { createSigningKeys, type SigningKeys } from '../signing_keys.ts';
 import { judgeTokenRequest, type TokenError } from './token_request.ts';
 
@@ -34,6 +34,7 @@ export interface EntraOptions {
   /** Where the federated token file is written. */
   dir: string;
   port?: number;
+  place?: Place;
   tenantId?: string;
   clientId?: string;
   accessTokenSeconds?: number;
@@ -59,9 +60,14 @@ export async function startEntra(options: EntraOptions): Promise<EntraSimulator>
     faults,
     issued: 0,
   };
-  const server = await listenLocally(options.tls, options.port ?? 0, (request, response) => {
-    handle(authority, request, response).catch(() => response.destroy());
-  });
+  const server = await listenLocally(
+    options.tls,
+    options.port ?? 0,
+    (request, response) => {
+      handle(authority, request, response).catch(() => response.destroy());
+    },
+    options.place,
+  );
   authority.url = server.url;
   const tokenFile = join(options.dir, 'federated-token');
   await mkdir(options.dir, { recursive: true, mode: 0o700 });

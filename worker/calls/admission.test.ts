@@ -10,6 +10,7 @@ const view = (changes: Partial<AdmissionView> = {}): AdmissionView => ({
   hardSlotLimit: 12,
   memoryBytes: 100,
   memoryLimitBytes: 1000,
+  redisFull: false,
   redisAvailable: true,
   redisUnavailableForMs: 0,
   unreplicatedGraceMs: 30_000,

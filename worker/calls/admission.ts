@@ -7,6 +7,8 @@ export interface AdmissionView {
   hardSlotLimit: number;
   memoryBytes: number;
   memoryLimitBytes: number;
+  /** Redis runs out of memory: every new call would need some. */
+  redisFull: boolean;
   redisAvailable: boolean;
   redisUnavailableForMs: number;
   unreplicatedGraceMs: number;
@@ -19,6 +21,7 @@ export const REFUSALS = {
   stopping: 'the process is shutting down',
   draining: 'the worker is being emptied',
   memory: 'memory is above 85 % of its limit',
+  redisMemory: 'Redis runs out of memory',
   slots: 'every slot is taken',
   redisAway: 'Redis has been away for longer than the grace time',
 } as const;
@@ -28,6 +31,7 @@ const RULES: readonly [Refusal, (view: AdmissionView) => boolean][] = [
   ['stopping', (v) => v.stopping],
   ['draining', (v) => v.draining],
   ['memory', (v) => v.memoryLimitBytes > 0 && v.memoryBytes > MEMORY_ADMISSION_SHARE * v.memoryLimitBytes],
+  ['redisMemory', (v) => v.redisFull],
 ];
 
 const GRACE_RULES: readonly [Refusal, (view: AdmissionView) => boolean][] = [

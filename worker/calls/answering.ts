@@ -66,7 +66,7 @@ function accepted(context: Answering, call: Call, callConnectionId: string): voi
     context.onFencedOut(call, callConnectionId);
     return;
   }
-  context.deps.metrics.setups.inc({ result: 'ok' });
+  context.deps.metrics.countSetup('ok');
   call.connectedAs(callConnectionId);
   call.learn({ kind: 'answerAccepted' });
 }

@@ -240,6 +240,7 @@ export class WorkerCalls implements CallHost {
       hardSlotLimit: spec.worker.hardSlotLimit,
       memoryBytes: view.memoryBytes(),
       memoryLimitBytes: spec.worker.memoryLimitMiB * 2 ** 20,
+      redisFull: view.redisFull(),
       redisAvailable: redis.available,
       redisUnavailableForMs: redis.unavailableForMs,
       unreplicatedGraceMs: spec.redis.unreplicatedGraceSeconds * 1000,
@@ -307,8 +308,8 @@ export class WorkerCalls implements CallHost {
   #onEnded(call: Call, reason: CallEndReason): void {
     const { metrics, clock } = this.#calls;
     metrics.ended.inc({ reason });
-    if (reason === 'answerFailed') metrics.setups.inc({ result: 'failed' });
-    else metrics.durationSeconds.observe((clock.monotonicMs() - call.createdAtMs) / 1000);
+    if (reason === 'answerFailed') metrics.countSetup('failed');
+    else metrics.timeCall((clock.monotonicMs() - call.createdAtMs) / 1000);
     call.log.info({ reason, turns: call.turns.count }, 'call ended');
     this.registry.finish(call);
     void this.#finishing.finish(call, reason);

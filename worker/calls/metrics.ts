@@ -1,9 +1,33 @@
+import { CALL_LENGTH_SECONDS } from '../../contract/records.ts';
 import { Counter, Histogram, type Registry } from '../../platform/metrics.ts';
+import { CallTally } from './tally.ts';
 
 export type CallMetrics = ReturnType<typeof createCallMetrics>;
 
 export function createCallMetrics(registry: Registry) {
   const registers = [registry];
+  const tally = new CallTally();
+  const metrics = callSeries(registers);
+  return {
+    ...metrics,
+    tally,
+    countSetup(result: 'ok' | 'failed' | 'refused'): void {
+      metrics.setups.inc({ result });
+      // A refusal is a matter of capacity, not of how well this revision serves.
+      if (result !== 'refused') tally.countSetup(result === 'ok');
+    },
+    timeResponse(seconds: number): void {
+      metrics.responseSeconds.observe(seconds);
+      tally.addResponse(seconds);
+    },
+    timeCall(seconds: number): void {
+      metrics.durationSeconds.observe(seconds);
+      tally.addCall(seconds);
+    },
+  };
+}
+
+function callSeries(registers: Registry[]) {
   return {
     setups: new Counter({
       name: 'rtvoice_call_setups_total',
@@ -26,7 +50,7 @@ export function createCallMetrics(registry: Registry) {
     durationSeconds: new Histogram({
       name: 'rtvoice_call_duration_seconds',
       help: 'Length of calls.',
-      buckets: [5, 15, 30, 60, 120, 300, 600, 1800, 3600, 7200],
+      buckets: [...CALL_LENGTH_SECONDS],
       registers,
     }),
     events: new Counter({

@@ -110,7 +110,7 @@ export class Rings {
   async #overflow(ring: RingRecord): Promise<void> {
     const { calls } = this.#deps;
     const { action, redirectTo } = calls.spec.overflow;
-    calls.metrics.setups.inc({ result: 'refused' });
+    calls.metrics.countSetup('refused');
     try {
       if (action === 'Redirect' && redirectTo) await calls.acs.redirect(ring.incomingCallContext, redirectTo);
       else await calls.acs.reject(ring.incomingCallContext);

@@ -13,6 +13,8 @@ export interface WorkerView {
   eventLoopLagMs(): number;
   relayedSockets(): number;
   unsentRecords(): number;
+  /** Redis has no room for new calls. */
+  redisFull(): boolean;
   statusText: boolean;
 }
 
@@ -30,6 +32,8 @@ export interface StatusInput {
 
 export function heartbeatOf({ calls, registry, view }: StatusInput, admits: boolean): HeartbeatRecord {
   const { worker, incarnation, spec } = calls;
+  const nowMs = calls.clock.monotonicMs();
+  const agesMs = registry.live().map((call) => nowMs - call.createdAtMs);
   return {
     v: 1,
     worker,
@@ -44,6 +48,16 @@ export function heartbeatOf({ calls, registry, view }: StatusInput, admits: bool
     relayedSockets: view.relayedSockets(),
     unsentRecords: view.unsentRecords(),
     admits,
+    experience: calls.metrics.tally.read(),
+    ...(agesMs.length === 0 ? {} : agesOf(agesMs)),
+  };
+}
+
+export function agesOf(agesMs: readonly number[]): { oldestCallSeconds: number; meanCallAgeSeconds: number } {
+  const sumMs = agesMs.reduce((total, age) => total + age, 0);
+  return {
+    oldestCallSeconds: Math.round(Math.max(...agesMs) / 1000),
+    meanCallAgeSeconds: Math.round(sumMs / agesMs.length / 1000),
   };
 }
 

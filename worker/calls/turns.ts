@@ -144,7 +144,7 @@ export class Turns {
     if (this.#turnEndedAtMs === undefined) return;
     const responseMs = nowMs - this.#turnEndedAtMs;
     this.#turnEndedAtMs = undefined;
-    this.#deps.metrics.responseSeconds.observe(responseMs / 1000);
+    this.#deps.metrics.timeResponse(responseMs / 1000);
     // Audio can start before or after the answer's text is complete.
     const last = this.#recent.at(-1);
     if (last?.role === 'assistant' && last.responseMs === undefined) last.responseMs = Math.round(responseMs);

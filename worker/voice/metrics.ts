@@ -9,7 +9,7 @@ export function createVoiceMetrics(registry: Registry) {
   return {
     utterances: new Counter({
       name: 'rtvoice_utterances_total',
-      help: 'Utterances of callers: text, empty (nothing recognised), refused (queue full), failed, cancelled, ignored (echo backend).',
+      help: 'Utterances of callers: text, empty (nothing recognised), refused (queue full, or no thread in time), failed, cancelled, ignored (echo backend).',
       labelNames: ['result'],
       registers,
     }),

@@ -1,5 +1,5 @@
 import { Matcher, SURE_THRESHOLD } from './matcher.ts';
-import type { Dialogue, DialogueAction, Intent } from './schema.ts';
+import type { Dialogue, DialogueAction, Intent, Slot } from './schema.ts';
 import { slotFromKeys, slotFromWords, spokenValue } from './slots.ts';
 import type { DialogueState } from './state.ts';
 import { wordsOf } from './words.ts';
@@ -108,9 +108,11 @@ function words({ dialogue, matcher }: Compiled, state: DialogueState, text: stri
   const match = matcher.best(said);
   const slot = state.asked === null ? undefined : dialogue.slots[state.asked];
   if (slot && state.asked !== null && state.intent !== null) {
-    const value = slotFromWords(slot, said, true);
-    if (value !== undefined) return proceed(dialogue, take(dialogue, withSlot(state, state.asked, value), said));
     const another = match && match.score >= SURE_THRESHOLD && match.intent !== state.intent;
+    // What only may be a figure ("to" for two) does not stand against a clear wish.
+    const value = slotFromWords(slot, said, !another);
+    if (value !== undefined)
+      return proceed(dialogue, take(dialogue, withSlot(state, state.asked, value), said, state.asked));
     if (!another) return askAgain(dialogue, state);
   }
   if (!match) return notUnderstood(dialogue, state);
@@ -144,13 +146,22 @@ function withSlot(state: DialogueState, name: string, value: string): DialogueSt
   return { ...state, asked: null, tries: 0, misses: 0, slots: { ...state.slots, [name]: value } };
 }
 
-/** Fills the intent's other slots from the same words: "a table for four on friday" needs no question. */
-function take(dialogue: Dialogue, state: DialogueState, said: readonly string[]): DialogueState {
+/**
+ * Fills the intent's other slots from the same words: "a table for four on friday" needs no question. `answered` is the slot that was
+ * asked for and has its value from them: what was said once fills one slot.
+ */
+function take(dialogue: Dialogue, state: DialogueState, said: readonly string[], answered?: string): DialogueState {
   const slots = { ...state.slots };
+  const spent = new Set<string>();
+  const meaning = (slot: Slot, value: string) => (slot.kind === 'choice' ? value : 'figures');
+  const first = answered === undefined ? undefined : dialogue.slots[answered];
+  if (first && answered !== undefined) spent.add(meaning(first, slots[answered] ?? ''));
   for (const name of (state.intent === null ? undefined : dialogue.intents[state.intent])?.slots ?? []) {
     const slot = dialogue.slots[name];
     const value = slot && slots[name] === undefined ? slotFromWords(slot, said, false) : undefined;
-    if (value !== undefined) slots[name] = value;
+    if (!slot || value === undefined || spent.has(meaning(slot, value))) continue;
+    slots[name] = value;
+    spent.add(meaning(slot, value));
   }
   return { ...state, slots };
 }

@@ -18,6 +18,27 @@ const BROKEN: [name: string, change: (text: string) => string, says: RegExp][] =
   ],
   ['digits turned round', (text) => text.replace('minLength: 4', 'minLength: 9'), /slots\.account\.minLength/],
   ['a slot of no known kind', (text) => text.replace('kind: number', 'kind: colour'), /slots\.people/],
+  ['an alias of nothing', (text) => text.replace('key: "1"', 'key: *one'), /ERR_DIALOGUE_INVALID.*Unresolved alias/],
+  [
+    'a name that every object has',
+    (text) => text.replace('account:\n    kind', 'constructor:\n    kind'),
+    /slots\.constructor/,
+  ],
+  [
+    'a slot that only looks declared',
+    (text) => text.replace('slots: [account]', 'slots: [account, toString]'),
+    /intents\.balance\.slots/,
+  ],
+  [
+    'a place that nobody fills',
+    (text) => text.replace('ask: On which day?', 'ask: "{people} on which day?"'),
+    /slots\.day\.ask: \{people\}/,
+  ],
+  [
+    'a case that never comes',
+    (text) => text.replace('day: tomorrow', 'day: tomorow'),
+    /intents\.table\.cases\[0\]\.when\.day: "tomorow"/,
+  ],
   ['a key that is no key', (text) => text.replace('key: "1"', 'key: "one"'), /intents\.openingHours\.key/],
 ];
 

@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises';
-import { parseDocument } from 'yaml';
+import { type Document, parseDocument } from 'yaml';
 import { defineError } from '../../../platform/errors.ts';
-import { type Dialogue, dialogueSchema, type Slot } from './schema.ts';
+import { type Dialogue, dialogueSchema } from './schema.ts';
 import { wordsOf } from './words.ts';
 
 export const DIALOGUE_INVALID = defineError('ERR_DIALOGUE_INVALID', {
@@ -30,13 +30,22 @@ export function parseDialogue(source: string): Dialogue {
   const document = parseDocument(source);
   const broken = document.errors[0];
   if (broken) throw DIALOGUE_INVALID.with(broken.message.split('\n')[0]);
-  const parsed = dialogueSchema.safeParse(document.toJS());
+  const parsed = dialogueSchema.safeParse(contentOf(document));
   if (!parsed.success) {
     fail(parsed.error.issues.map((issue) => `${pathOf(issue.path)}: ${issue.message}`));
   }
-  const faults = [...slotFaults(parsed.data), ...intentFaults(parsed.data)];
+  const faults = [...unfilled(parsed.data), ...slotFaults(parsed.data), ...intentFaults(parsed.data)];
   if (faults.length > 0) fail(faults);
   return parsed.data;
+}
+
+/** Aliases are resolved only here: of nothing, or of too much, they throw. */
+function contentOf(document: Document.Parsed): unknown {
+  try {
+    return document.toJS();
+  } catch (error) {
+    throw DIALOGUE_INVALID.with(error instanceof Error ? error.message : String(error), error);
+  }
 }
 
 function fail(faults: string[]): never {
@@ -51,6 +60,25 @@ function pathOf(path: readonly PropertyKey[]): string {
       .map((part) => (typeof part === 'number' ? `[${part}]` : String(part)))
       .join('.')
       .replaceAll('.[', '[') || 'the file'
+  );
+}
+
+/** Only an intent's `say` is filled: elsewhere a place would be read out. */
+function unfilled({ greeting, fallback, silence, slots }: Dialogue): string[] {
+  const texts: [at: string, texts: readonly string[]][] = [
+    ['greeting', greeting],
+    ['fallback.say', fallback.say],
+    ['fallback.last.say', fallback.last.say],
+    ['silence.say', silence.say],
+    ['silence.last.say', silence.last.say],
+    ...Object.entries(slots).map(([name, { ask }]): [string, string[]] => [`slots.${name}.ask`, ask]),
+    ...Object.entries(slots).map(([name, { askAgain }]): [string, string[]] => [
+      `slots.${name}.askAgain`,
+      askAgain ?? [],
+    ]),
+  ];
+  return texts.flatMap(([at, all]) =>
+    all.flatMap(placeholders).map((used) => `${at}: {${used}} is not filled here; take it out, or say it in an intent`),
   );
 }
 
@@ -73,7 +101,7 @@ function intentFaults(dialogue: Dialogue): string[] {
     const at = `intents.${name}`;
     const known = new Set(intent.slots);
     for (const slot of intent.slots) {
-      if (!dialogue.slots[slot])
+      if (!Object.hasOwn(dialogue.slots, slot))
         faults.push(`${at}.slots: there is no slot "${slot}"; define it under slots or mend the name`);
     }
     faults.push(...wordless(`${at}.phrases`, intent.phrases));
@@ -84,8 +112,11 @@ function intentFaults(dialogue: Dialogue): string[] {
       }
     }
     intent.cases.forEach((one, i) => {
-      for (const slot of Object.keys(one.when)) {
+      for (const [slot, value] of Object.entries(one.when)) {
         if (!known.has(slot)) faults.push(`${at}.cases[${i}].when: "${slot}" is not one of the intent's slots`);
+        const of = dialogue.slots[slot];
+        if (of?.kind === 'choice' && !Object.hasOwn(of.values, value))
+          faults.push(`${at}.cases[${i}].when.${slot}: "${value}" is not one of the slot's values`);
       }
     });
     const other = intent.key === undefined ? undefined : keys.get(intent.key);
@@ -101,18 +132,4 @@ function wordless(at: string, texts: readonly string[]): string[] {
 
 export function placeholders(text: string): string[] {
   return [...text.matchAll(/\{([A-Za-z0-9]+)\}/g)].map((match) => match[1] ?? '');
-}
-
-/** What a caller is expected to say, in the recogniser's spelling: it biases recognition, and never limits it. */
-export function expectedPhrases(dialogue: Dialogue): string[] {
-  const spoken = (texts: readonly string[]) =>
-    texts.map((text) => wordsOf(text).join(' ')).filter((text) => !/\d/.test(text));
-  return [
-    ...Object.values(dialogue.intents).flatMap((intent) => spoken(intent.phrases)),
-    ...Object.values(dialogue.slots).flatMap((slot) => spoken(slotPhrases(slot))),
-  ];
-}
-
-function slotPhrases(slot: Slot): string[] {
-  return slot.kind === 'choice' ? Object.values(slot.values).flat() : [];
 }

@@ -49,7 +49,7 @@ export class Matcher {
 
   /** The best intent, the first declared among equals; undefined when none reaches the threshold. */
   best(said: readonly string[]): Match | undefined {
-    const words = said.slice(0, MAX_WORDS);
+    const words = said.slice(0, MAX_WORDS).map((word) => ({ word, likeness: new Map<string, number>() }));
     let best: Match | undefined;
     for (const phrase of this.#phrases) {
       const score = this.#score(words, phrase);
@@ -58,7 +58,7 @@ export class Matcher {
     return best && best.score >= MATCH_THRESHOLD ? best : undefined;
   }
 
-  #score(said: readonly string[], phrase: { words: string[]; weight: number }): number {
+  #score(said: readonly Said[], phrase: { words: string[]; weight: number }): number {
     const left = [...said];
     let found = 0;
     let saidFound = 0;
@@ -66,7 +66,7 @@ export class Matcher {
       let at = -1;
       let likeness = 0;
       for (let i = 0; i < left.length && likeness < 1; i++) {
-        const here = wordLikeness(word, left[i] ?? '');
+        const here = likenessTo(word, left[i]);
         if (here > likeness) [at, likeness] = [i, here];
       }
       if (at < 0) continue;
@@ -75,13 +75,29 @@ export class Matcher {
       saidFound += this.#weight(word);
     }
     if (found === 0) return 0;
-    const saidWeight = saidFound + sum(left.map((word) => this.#weight(word)));
+    const saidWeight = saidFound + sum(left.map(({ word }) => this.#weight(word)));
     return (1 - PRECISION_SHARE) * (found / phrase.weight) + PRECISION_SHARE * (saidFound / saidWeight);
   }
 
   #weight(word: string): number {
     return this.#weights.get(word) ?? (COMMON.has(word) ? COMMON_WEIGHT : this.#unknownWeight);
   }
+}
+
+/** A word of the caller, and how near it is to words of the dialogue: worked out once, since phrases share their words. */
+interface Said {
+  word: string;
+  likeness: Map<string, number>;
+}
+
+function likenessTo(word: string, said: Said | undefined): number {
+  if (!said) return 0;
+  let likeness = said.likeness.get(word);
+  if (likeness === undefined) {
+    likeness = wordLikeness(word, said.word);
+    said.likeness.set(word, likeness);
+  }
+  return likeness;
 }
 
 function sum(values: readonly number[]): number {

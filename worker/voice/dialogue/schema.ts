@@ -8,7 +8,9 @@ const variants = z.union([text.transform((one) => [one]), z.array(text).min(1).m
 const phrases = z.array(text).min(1, 'needs at least one phrase').max(100);
 const name = z
   .string()
-  .regex(/^[A-Za-z][A-Za-z0-9]{0,39}$/, 'must be a name of letters and figures, such as openingHours');
+  .regex(/^[A-Za-z][A-Za-z0-9]{0,39}$/, 'must be a name of letters and figures, such as openingHours')
+  // Names are looked up in plain objects, which have such properties by themselves.
+  .refine((value) => !(value in Object.prototype), 'must be another name: this one is taken by JavaScript');
 const limit = (fallback: number) => z.int().min(1).max(10).default(fallback);
 const seconds = (fallback: number) => z.number().min(1).max(120).default(fallback);
 

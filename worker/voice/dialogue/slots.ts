@@ -25,18 +25,34 @@ export function spokenValue(slot: Slot, value: string): string {
   return slot.kind === 'digits' ? [...value].join(' ') : value;
 }
 
-/** The value with the longest of its phrases in the words, so that "tomorrow evening" beats "tomorrow". */
+/**
+ * The value whose phrase is in the words: one said word for word before one that only sounds like it ("thursday" is near "tuesday"), then
+ * the longest, so that "tomorrow evening" beats "tomorrow", then the nearest.
+ */
 function choiceIn(values: Readonly<Record<string, readonly string[]>>, words: readonly string[]): string | undefined {
-  let best: { value: string; length: number } | undefined;
+  let best: { value: string; rank: Rank } | undefined;
   for (const [value, phrases] of Object.entries(values)) {
     for (const phrase of phrases) {
-      const wanted = wordsOf(phrase);
-      if (wanted.length > (best?.length ?? 0) && contains(words, wanted)) best = { value, length: wanted.length };
+      const rank = rankIn(words, wordsOf(phrase));
+      if (rank && (!best || beats(rank, best.rank))) best = { value, rank };
     }
   }
   return best?.value;
 }
 
-function contains(words: readonly string[], wanted: readonly string[]): boolean {
-  return words.some((_, at) => wanted.every((word, i) => wordLikeness(word, words[at + i] ?? '') > 0));
+type Rank = readonly [exact: number, length: number, likeness: number];
+
+function beats(a: Rank, b: Rank): boolean {
+  return a[0] !== b[0] ? a[0] > b[0] : a[1] !== b[1] ? a[1] > b[1] : a[2] > b[2];
+}
+
+/** How well the best place of the words fits the phrase; undefined when none does. */
+function rankIn(words: readonly string[], wanted: readonly string[]): Rank | undefined {
+  let best = 0;
+  for (let at = 0; at + wanted.length <= words.length; at++) {
+    const likeness = wanted.map((word, i) => wordLikeness(word, words[at + i] ?? ''));
+    if (likeness.every((value) => value > 0))
+      best = Math.max(best, likeness.reduce((a, b) => a + b, 0) / wanted.length);
+  }
+  return best === 0 ? undefined : [best === 1 ? 1 : 0, wanted.length, best];
 }

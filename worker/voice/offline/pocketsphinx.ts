@@ -71,6 +71,11 @@ export class PocketSphinx {
     if (options.phrases.length > 0) this.#mix(base, sphinx, config, options);
   }
 
+  /** For `freeDecoder`. */
+  get handle(): bigint {
+    return koffi.address(this.#decoder);
+  }
+
   get loaded(): number {
     return this.#libraries.length;
   }
@@ -114,7 +119,6 @@ export class PocketSphinx {
         logmath,
       );
       if (!general || !dialogue) throw new Error('the language model of the dialogue could not be read');
-      base.func('void *ngram_model_retain(void *)')(general);
       const set = base.func(
         'void *ngram_model_set_init(void *, void **models, const char **names, const float *weights, int32_t n)',
       );
@@ -123,9 +127,30 @@ export class PocketSphinx {
       if (!mixed) throw new Error('the language models could not be mixed');
       sphinx.func('int ps_set_lm(void *, const char *, void *)')(this.#decoder, 'mixed', mixed);
       sphinx.func('int ps_set_search(void *, const char *)')(this.#decoder, 'mixed');
+      // The decoder holds the mixture, and that its parts.
+      const letGo = base.func('int ngram_model_free(void *)');
+      letGo(mixed);
+      letGo(dialogue);
     } finally {
       rmSync(file, { force: true });
     }
+  }
+}
+
+/**
+ * Gives back the 160 MB of a decoder whose thread has ended: a thread that is terminated cannot do so itself. The libraries are held from
+ * now on, since those of an ended thread are unloaded. Undefined where there are none: the threads say so.
+ */
+export function decoderRelease(): ((handle: bigint) => void) | undefined {
+  try {
+    const libraries = [koffi.load('libsphinxbase.so.3', { global: true }), koffi.load('libpocketsphinx.so.3')];
+    const free = libraries[1]?.func('int ps_free(void *)');
+    const trim = koffi.load(null).func('int malloc_trim(size_t)');
+    // In a helper thread: it takes a fifth of a second, in which calls go on. The C library keeps what a thread freed for that thread
+    // unless it is told to give it back.
+    return (handle) => free?.async(handle, () => trim.async(0, () => undefined));
+  } catch {
+    return undefined;
   }
 }
 

@@ -2,6 +2,7 @@ import type { Clock, Timer } from '../../../platform/clock.ts';
 import type { Log } from '../../../platform/log.ts';
 import type { VoiceMetrics } from '../metrics.ts';
 import { SPEECH_BUSY, SPEECH_FAILED } from './errors.ts';
+import { decoderRelease } from './pocketsphinx.ts';
 import { Thread } from './thread.ts';
 
 export type RecogniserRequest =
@@ -24,8 +25,11 @@ export interface UtteranceListener {
 
 /** Utterances that wait for a free thread; one more is refused at once (policy `refuseNewest`): it would be understood too late. */
 const MAX_WAITING = 16;
-/** Half a minute of speech and its recognition; a thread that needs longer hangs. */
+/** Half a minute of speech and its recognition; a thread that needs longer hangs, and an utterance that waits longer is refused. */
 const FINAL_LIMIT_MS = 15_000;
+/** Audio comes every 20 ms. An utterance without any for this long has lost its socket: it must not keep a thread from other callers. */
+const STALL_MS = 5_000;
+const STALL_CHECK_MS = 1_000;
 
 /** One utterance on its way through the recogniser. Audio that comes while it waits for a thread is kept. */
 export class Utterance {
@@ -35,6 +39,7 @@ export class Utterance {
   ended = false;
   thread: RecogniserSlot | undefined;
   deadline: Timer | undefined;
+  heardAtMs = 0;
   readonly #pool: Recogniser;
 
   constructor(pool: Recogniser, id: number, listener: UtteranceListener) {
@@ -78,11 +83,15 @@ export class Recogniser {
   readonly #options: RecogniserOptions;
   readonly #slots: RecogniserSlot[];
   readonly #waiting: Utterance[] = [];
+  readonly #stallCheck: Timer;
+  readonly #release = decoderRelease();
   #nextId = 1;
+  #closed = false;
 
   constructor(options: RecogniserOptions) {
     this.#options = options;
     this.#slots = Array.from({ length: options.threads }, () => this.#slot());
+    this.#stallCheck = options.clock.every(STALL_CHECK_MS, () => this.#endStalled());
   }
 
   async ready(): Promise<void> {
@@ -91,7 +100,8 @@ export class Recogniser {
 
   begin(listener: UtteranceListener): Utterance {
     const utterance = new Utterance(this, this.#nextId++, listener);
-    if (this.#waiting.length >= MAX_WAITING) {
+    utterance.heardAtMs = this.#options.clock.monotonicMs();
+    if (this.#closed || this.#waiting.length >= MAX_WAITING) {
       this.#options.metrics.utterances.inc({ result: 'refused' });
       listener.onFailed(SPEECH_BUSY.with('recognition'));
       return utterance;
@@ -102,28 +112,55 @@ export class Recogniser {
   }
 
   hear(utterance: Utterance, pcm: Int16Array<ArrayBuffer>): void {
+    if (utterance.ended) return;
+    utterance.heardAtMs = this.#options.clock.monotonicMs();
     if (utterance.thread) utterance.thread.thread.post({ kind: 'audio', id: utterance.id, pcm }, [pcm.buffer]);
     else if (this.#waiting.includes(utterance)) utterance.kept.push(pcm);
   }
 
   end(utterance: Utterance): void {
+    if (utterance.ended) return;
     utterance.ended = true;
     if (utterance.thread) this.#finish(utterance, utterance.thread);
+    else if (this.#waiting.includes(utterance))
+      utterance.deadline = this.#options.clock.after(FINAL_LIMIT_MS, () => this.#refuse(utterance));
   }
 
   cancel(utterance: Utterance): void {
-    const at = this.#waiting.indexOf(utterance);
-    if (at >= 0) this.#waiting.splice(at, 1);
     const slot = utterance.thread;
-    if (!slot) return;
-    slot.thread.post({ kind: 'cancel', id: utterance.id });
+    if (!slot && !this.#unqueue(utterance)) return;
     this.#options.metrics.utterances.inc({ result: 'cancelled' });
-    this.#free(slot);
+    slot?.thread.post({ kind: 'cancel', id: utterance.id });
+    if (slot) this.#free(slot);
   }
 
+  /** Whoever still waits for a text is told that none comes. */
   async close(): Promise<void> {
-    this.#waiting.length = 0;
+    this.#closed = true;
+    this.#stallCheck.cancel();
+    for (const utterance of [...this.#waiting]) this.#refuse(utterance);
     await Promise.all(this.#slots.map(({ thread }) => thread.close()));
+    for (const slot of this.#slots) this.#fail(slot);
+  }
+
+  #refuse(utterance: Utterance): void {
+    if (!this.#unqueue(utterance)) return;
+    this.#options.metrics.utterances.inc({ result: 'refused' });
+    utterance.listener.onFailed(SPEECH_BUSY.with('recognition'));
+  }
+
+  #unqueue(utterance: Utterance): boolean {
+    const at = this.#waiting.indexOf(utterance);
+    if (at < 0) return false;
+    this.#waiting.splice(at, 1);
+    utterance.deadline?.cancel();
+    this.#options.metrics.recognitionWaiting.set(this.#waiting.length);
+    return true;
+  }
+
+  #endStalled(): void {
+    const beforeMs = this.#options.clock.monotonicMs() - STALL_MS;
+    for (const { utterance } of this.#slots) if (utterance && utterance.heardAtMs <= beforeMs) this.end(utterance);
   }
 
   #slot(): RecogniserSlot {
@@ -141,6 +178,7 @@ export class Recogniser {
           metrics.threadRestarts.inc({ thread: 'recogniser' });
           this.#fail(slot);
         },
+        ...(this.#release && { release: this.#release }),
       }),
     };
     return slot;
@@ -162,7 +200,8 @@ export class Recogniser {
 
   #finish(utterance: Utterance, slot: RecogniserSlot): void {
     slot.thread.post({ kind: 'end', id: utterance.id });
-    utterance.deadline = this.#options.clock.after(FINAL_LIMIT_MS, () => void slot.thread.abandon());
+    utterance.deadline?.cancel();
+    utterance.deadline = this.#options.clock.after(FINAL_LIMIT_MS, () => slot.thread.abandon());
   }
 
   #onReply(slot: RecogniserSlot, reply: RecogniserReply): void {

@@ -14,7 +14,7 @@ let current: { id: number; frames: number; told: string } | undefined;
 function open(): PocketSphinx | undefined {
   try {
     const opened = new PocketSphinx(workerData as { phrases: string[]; workDir: string });
-    port?.postMessage({ kind: 'ready' });
+    port?.postMessage({ kind: 'ready', handle: opened.handle });
     return opened;
   } catch (error) {
     port?.postMessage({ kind: 'unavailable', detail: error instanceof Error ? error.message : String(error) });
@@ -45,7 +45,10 @@ function finish(id: number): string {
   return sphinx.end();
 }
 
+const { stop } = workerData as { stop: Int32Array };
+
 port.on('message', (request: RecogniserRequest) => {
+  if (Atomics.load(stop, 0) === 1) return port.close();
   switch (request.kind) {
     case 'begin':
       sphinx?.begin();

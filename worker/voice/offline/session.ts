@@ -5,7 +5,7 @@ import { type DialogueState, dialogueStateSchema, newDialogueState } from '../di
 import type { VoiceMetrics } from '../metrics.ts';
 import type { VoiceAction, VoiceSession, VoiceSessionOptions } from '../ports.ts';
 import type { Speech } from './backend.ts';
-import type { Utterance } from './recogniser.ts';
+import { Hearing } from './hearing.ts';
 import { Resampler } from './resampler.ts';
 import { sentencesOf } from './sentences.ts';
 
@@ -22,14 +22,16 @@ export class OfflineSession implements VoiceSession {
   readonly #metrics: VoiceMetrics;
   readonly #resampler: Resampler | undefined;
   #state: DialogueState;
-  #utterance: Utterance | undefined;
-  #utteranceEndedMs = 0;
+  readonly #hearing: Hearing;
   #keys = '';
+  #keysEnteredMs = Number.NEGATIVE_INFINITY;
   #keyTimer: Timer | undefined;
   #silenceTimer: Timer | undefined;
   #answers = 0;
   /** The answer whose audio is being made; another number means that it was cancelled. */
   #speaking = 0;
+  /** What was handed over has been heard by then, if nothing held it up. */
+  #audibleUntilMs = 0;
   #closed = false;
 
   constructor(options: VoiceSessionOptions, parts: { engine: DialogueEngine; speech: Speech; metrics: VoiceMetrics }) {
@@ -42,6 +44,12 @@ export class OfflineSession implements VoiceSession {
       options.sampleRateHertz === RECOGNISER_HERTZ
         ? undefined
         : new Resampler(options.sampleRateHertz, RECOGNISER_HERTZ);
+    this.#hearing = new Hearing(parts.speech.recogniser, parts.speech.clock, {
+      onPartial: (text) => options.listener.onPartial(text),
+      onTurn: (text, endedAtMs) => this.#understood(text, endedAtMs),
+      onError: (error) => options.listener.onError(error),
+      onUnheard: () => this.#step({ kind: 'unheard' }),
+    });
     // Ids stay new over a takeover: the media stream has seen those of the earlier owner.
     this.#answers = options.resume?.history.length ?? 0;
   }
@@ -52,24 +60,23 @@ export class OfflineSession implements VoiceSession {
 
   hear(pcm: Int16Array, activity: Activity): void {
     if (this.#closed || activity === 'silence') return;
-    if (activity === 'start') this.#beginUtterance();
-    this.#utterance?.hear(this.#resampler ? this.#resampler.push(pcm) : pcm);
-    if (activity !== 'end') return;
-    this.#utteranceEndedMs = this.#speech.clock.monotonicMs();
-    this.#utterance?.end();
+    if (activity === 'start') {
+      this.#hushed();
+      this.#hearing.start();
+    }
+    this.#hearing.hear(this.#resampler ? this.#resampler.push(pcm) : pcm);
+    if (activity === 'end') this.#hearing.end();
   }
 
   dtmf(tone: string): void {
     if (this.#closed) return;
-    this.#hushed();
-    this.#keyTimer?.cancel();
-    if (tone !== '#' && this.#keys.length < MAX_KEYS) this.#keys += tone;
-    if (tone === '#' || this.#engine.keysComplete(this.#state, this.#keys)) this.#enterKeys();
-    else this.#keyTimer = this.#speech.clock.after(KEY_PAUSE_MS, () => this.#enterKeys());
+    if (tone === '#' && this.#keys === '') this.#loneEndKey();
+    else this.#key(tone);
   }
 
   interrupted(_answerId: string, playedMs: number): void {
     this.#speaking = 0;
+    this.#audibleUntilMs = 0;
     this.#step({ kind: 'interrupted', heardMs: playedMs });
   }
 
@@ -78,50 +85,44 @@ export class OfflineSession implements VoiceSession {
   }
 
   async announce(text: string): Promise<void> {
+    // An answer that nobody has heard yet must not follow the notice.
+    this.#hushed();
     const answerId = this.#nextAnswerId();
     for (const sentence of sentencesOf(text)) {
       const pcm = await this.#speech.say(sentence, this.#options.sampleRateHertz);
-      if (!this.#closed) this.#options.listener.onAudio(answerId, pcm);
+      if (!this.#closed) this.#handOver(answerId, pcm);
     }
-    if (!this.#closed) this.#options.listener.onAnswerEnded({ answerId, text });
+    if (this.#closed) return;
+    this.#options.listener.onAnswerEnded({ answerId, text });
+    this.#armSilence();
   }
 
   close(): void {
     this.#closed = true;
     this.#speaking = 0;
-    this.#utterance?.cancel();
+    this.#hearing.close();
     this.#keyTimer?.cancel();
     this.#silenceTimer?.cancel();
   }
 
-  #beginUtterance(): void {
-    this.#hushed();
-    this.#utterance?.cancel();
-    const utterance = this.#speech.recogniser.begin({
-      onPartial: (text) => {
-        if (!this.#closed) this.#options.listener.onPartial(text);
-      },
-      onFinal: (text) => this.#understood(text),
-      onFailed: (error) => {
-        if (this.#closed) return;
-        this.#options.listener.onError(error);
-        this.#step({ kind: 'unheard' });
-      },
-    });
-    this.#utterance = utterance;
-  }
-
-  #understood(text: string): void {
-    this.#utterance = undefined;
+  #understood(text: string, endedAtMs: number): void {
     if (this.#closed) return;
-    this.#metrics.recognitionSeconds.observe((this.#speech.clock.monotonicMs() - this.#utteranceEndedMs) / 1000);
+    this.#metrics.recognitionSeconds.observe((this.#speech.clock.monotonicMs() - endedAtMs) / 1000);
     // A cough is no turn; the silence prompt comes when nothing else does.
     if (text === '') {
       this.#armSilence();
       return;
     }
     this.#options.listener.onCallerTurn({ text, source: 'speech' });
-    this.#step({ kind: 'words', text });
+    this.#step({ kind: 'words', text }, endedAtMs);
+  }
+
+  #key(tone: string): void {
+    this.#hushed();
+    this.#keyTimer?.cancel();
+    if (tone !== '#' && this.#keys.length < MAX_KEYS) this.#keys += tone;
+    if (tone === '#' || this.#engine.keysComplete(this.#state, this.#keys)) this.#enterKeys();
+    else this.#keyTimer = this.#speech.clock.after(KEY_PAUSE_MS, () => this.#enterKeys());
   }
 
   #enterKeys(): void {
@@ -129,44 +130,64 @@ export class OfflineSession implements VoiceSession {
     this.#keys = '';
     this.#keyTimer?.cancel();
     if (keys === '' || this.#closed) return;
-    this.#utteranceEndedMs = this.#speech.clock.monotonicMs();
+    this.#keysEnteredMs = this.#speech.clock.monotonicMs();
     this.#options.listener.onCallerTurn({ text: keys, source: 'dtmf' });
-    this.#step({ kind: 'keys', keys });
+    this.#step({ kind: 'keys', keys }, this.#keysEnteredMs);
   }
 
-  #step(input: DialogueInput): void {
-    const step = this.#engine.step(this.#state, input);
-    this.#state = step.state;
-    if (step.outcome !== 'none') this.#metrics.dialogueSteps.inc({ outcome: step.outcome });
-    if (step.answer) void this.#answer(step.answer);
+  /** "4711#" where four keys were enough: the answer has begun, and the `#` has cut it off if it was heard already. It is due at once. */
+  #loneEndKey(): void {
+    if (this.#speaking !== 0) return;
+    const isLate = this.#speech.clock.monotonicMs() - this.#keysEnteredMs <= KEY_PAUSE_MS;
+    if (isLate && this.#state.last?.cut && !this.#hearing.open) this.#step({ kind: 'silence' });
     else this.#armSilence();
   }
 
-  async #answer(answer: NonNullable<DialogueStep['answer']>): Promise<void> {
+  /** `turnEndedMs`: when the caller fell silent, if this is an answer to the caller. */
+  #step(input: DialogueInput, turnEndedMs?: number): void {
+    const step = this.#engine.step(this.#state, input);
+    this.#state = step.state;
+    if (step.outcome !== 'none') this.#metrics.dialogueSteps.inc({ outcome: step.outcome });
+    if (step.answer) void this.#answer(step.answer, turnEndedMs);
+    else this.#armSilence();
+  }
+
+  async #answer(answer: NonNullable<DialogueStep['answer']>, turnEndedMs: number | undefined): Promise<void> {
     const answerId = this.#nextAnswerId();
     const number = this.#answers;
     const { listener, sampleRateHertz } = this.#options;
+    const { clock } = this.#speech;
     this.#speaking = number;
     this.#silenceTimer?.cancel();
     listener.onAnswerStarted({ answerId, text: answer.text });
-    let audioMs = 0;
+    let firstAudioSinceMs = turnEndedMs;
     try {
-      for (const [index, sentence] of sentencesOf(answer.text).entries()) {
+      for (const sentence of sentencesOf(answer.text)) {
         const pcm = await this.#speech.say(sentence, sampleRateHertz);
         if (this.#speaking !== number) return;
-        if (index === 0)
-          this.#metrics.firstAudioSeconds.observe((this.#speech.clock.monotonicMs() - this.#utteranceEndedMs) / 1000);
-        audioMs += (pcm.length / sampleRateHertz) * 1000;
-        listener.onAudio(answerId, pcm);
+        if (firstAudioSinceMs !== undefined)
+          this.#metrics.firstAudioSeconds.observe((clock.monotonicMs() - firstAudioSinceMs) / 1000);
+        firstAudioSinceMs = undefined;
+        this.#handOver(answerId, pcm);
       }
     } catch (error) {
-      if (this.#closed) return;
+      if (this.#speaking !== number) return;
       listener.onError(error);
+      // What could not be spoken is said again when the caller waits.
+      this.#state = this.#engine.step(this.#state, { kind: 'interrupted', heardMs: 0 }).state;
     }
     if (this.#speaking !== number) return;
+    this.#speaking = 0;
     const action = answer.action as VoiceAction | undefined;
     listener.onAnswerEnded(action ? { answerId, text: answer.text, action } : { answerId, text: answer.text });
-    this.#armSilence(audioMs);
+    this.#armSilence();
+  }
+
+  #handOver(answerId: string, pcm: Int16Array): void {
+    const nowMs = this.#speech.clock.monotonicMs();
+    const durationMs = (pcm.length / this.#options.sampleRateHertz) * 1000;
+    this.#audibleUntilMs = Math.max(nowMs, this.#audibleUntilMs) + durationMs;
+    this.#options.listener.onAudio(answerId, pcm);
   }
 
   #nextAnswerId(): string {
@@ -174,16 +195,18 @@ export class OfflineSession implements VoiceSession {
     return `answer-${this.#answers}`;
   }
 
-  /** The caller does something: no prompt is due. */
+  /** The caller does something: no prompt is due, and an answer of which nothing is audible yet would be spoken into it. */
   #hushed(): void {
+    if (this.#speaking !== 0) this.interrupted('', 0);
     this.#silenceTimer?.cancel();
   }
 
-  #armSilence(audioMs = 0): void {
+  #armSilence(): void {
     this.#silenceTimer?.cancel();
     if (this.#closed) return;
-    this.#silenceTimer = this.#speech.clock.after(audioMs + this.#engine.silenceLimitMs(this.#state), () => {
-      if (!this.#closed && !this.#utterance && this.#keys === '') this.#step({ kind: 'silence' });
+    const audibleMs = Math.max(0, this.#audibleUntilMs - this.#speech.clock.monotonicMs());
+    this.#silenceTimer = this.#speech.clock.after(audibleMs + this.#engine.silenceLimitMs(this.#state), () => {
+      if (!this.#closed && !this.#hearing.open && this.#keys === '') this.#step({ kind: 'silence' });
     });
   }
 }

@@ -11,7 +11,7 @@ export type SpeakerReply = { kind: 'spoken'; id: number; pcm: Int16Array };
 
 /** What waits beyond is refused at once (policy `refuseNewest`): a later sentence would come too late to be an answer. */
 const MAX_WAITING = 64;
-/** A sentence takes some 40 ms; a thread that is silent for this long hangs. */
+/** A sentence takes some 40 ms; a thread that is silent for this long hangs. One that waits for this long is refused. */
 const LONGEST_MS = 10_000;
 
 interface Job {
@@ -19,6 +19,7 @@ interface Job {
   voice: string;
   sampleRateHertz: number;
   text: string;
+  deadline: Timer;
   resolve(pcm: Int16Array): void;
   reject(error: unknown): void;
 }
@@ -29,7 +30,6 @@ export class Speaker {
   readonly #clock: Clock;
   readonly #waiting: Job[] = [];
   #running: Job | undefined;
-  #deadline: Timer | undefined;
   #nextId = 1;
   #closed = false;
 
@@ -58,14 +58,16 @@ export class Speaker {
   speak(request: { voice: string; sampleRateHertz: number; text: string }): Promise<Int16Array> {
     if (this.#closed || this.#waiting.length >= MAX_WAITING) return Promise.reject(SPEECH_BUSY.with('synthesis'));
     return new Promise((resolve, reject) => {
-      this.#waiting.push({ id: this.#nextId++, ...request, resolve, reject });
+      const deadline = this.#clock.after(LONGEST_MS, () => this.#refuse(job));
+      const job: Job = { id: this.#nextId++, ...request, deadline, resolve, reject };
+      this.#waiting.push(job);
       this.#next();
     });
   }
 
   async close(): Promise<void> {
     this.#closed = true;
-    for (const job of this.#waiting.splice(0)) job.reject(SPEECH_BUSY.with('closing'));
+    for (const job of [...this.#waiting]) this.#refuse(job);
     await this.#thread.close();
     this.#settle()?.reject(SPEECH_BUSY.with('closing'));
   }
@@ -75,7 +77,8 @@ export class Speaker {
     const job = this.#waiting.shift();
     if (!job) return;
     this.#running = job;
-    this.#deadline = this.#clock.after(LONGEST_MS, () => void this.#thread.abandon());
+    job.deadline.cancel();
+    job.deadline = this.#clock.after(LONGEST_MS, () => this.#thread.abandon());
     const { id, voice, sampleRateHertz, text } = job;
     this.#thread.post({ kind: 'speak', id, voice, sampleRateHertz, text });
   }
@@ -86,9 +89,17 @@ export class Speaker {
     this.#next();
   }
 
+  /** A job that no thread has taken. */
+  #refuse(job: Job): void {
+    job.deadline.cancel();
+    const at = this.#waiting.indexOf(job);
+    if (at >= 0) this.#waiting.splice(at, 1);
+    job.reject(SPEECH_BUSY.with(this.#closed ? 'closing' : 'synthesis'));
+  }
+
   #settle(): Job | undefined {
-    this.#deadline?.cancel();
     const job = this.#running;
+    job?.deadline.cancel();
     this.#running = undefined;
     return job;
   }

@@ -33,8 +33,10 @@ function speak(request: Extract<SpeakerRequest, { kind: 'speak' }>): Int16Array<
   return whole;
 }
 
+const { stop } = workerData as { stop: Int32Array };
+
 port.on('message', (request: SpeakerRequest) => {
-  if (request.kind === 'close') return port.close();
+  if (request.kind === 'close' || Atomics.load(stop, 0) === 1) return port.close();
   const pcm = speak(request);
   const reply: SpeakerReply = { kind: 'spoken', id: request.id, pcm };
   port.postMessage(reply, [pcm.buffer]);

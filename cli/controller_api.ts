@@ -1,7 +1,5 @@
-import { readFileSync } from 'node:fs';
-import { join } from 'node:path';
 import { defineError, RtvoiceError } from '../platform/errors.ts';
-import { isRunning, type ProcessIdentity } from '../platform/processes.ts';
+import type { ControllerAddress } from './controller_address.ts';
 import { LOCAL_MODE_AWAY } from './dev/controller_client.ts';
 
 export const CONTROLLER_REFUSED = defineError('ERR_CONTROLLER_ANSWER', {
@@ -18,42 +16,28 @@ interface Refusal {
   error?: { code?: string; message?: string; remedy?: string };
 }
 
-/** One request to the controller of the running local mode. Errors carry the controller's own code, message and remedy; 409 means refused. */
+/** One request to a controller. Errors carry the controller's own code, message and remedy; 409 means refused. */
 export async function askController<T>(
-  stateDir: string,
+  { url, token }: ControllerAddress,
   method: 'GET' | 'PUT' | 'POST',
   path: string,
   body?: unknown,
 ): Promise<T> {
-  const { port, token } = findController(stateDir);
   let response: Response;
   try {
-    response = await fetch(`http://127.0.0.1:${port}${path}`, {
+    response = await fetch(url + path, {
       method,
       headers: { authorization: `Bearer ${token}`, 'content-type': 'application/json' },
       signal: AbortSignal.timeout(TIMEOUT_MS),
       ...(body === undefined ? {} : { body: JSON.stringify(body) }),
     });
   } catch (cause) {
-    throw LOCAL_MODE_AWAY.with(`its controller does not answer on port ${port}`, cause);
+    throw LOCAL_MODE_AWAY.with(`the controller does not answer at ${url}`, cause);
   }
   const text = await response.text();
   if (text.length > MAX_ANSWER_CHARACTERS) throw CONTROLLER_REFUSED.with('its answer is too long');
   if (response.ok) return JSON.parse(text) as T;
   throw refusal(response.status, text);
-}
-
-function findController(stateDir: string): { port: number; token: string } {
-  try {
-    const note = JSON.parse(readFileSync(join(stateDir, 'controller.json'), 'utf8')) as ProcessIdentity & {
-      port: number;
-    };
-    if (!isRunning(note) || !note.port) throw LOCAL_MODE_AWAY.with(stateDir);
-    return { port: note.port, token: readFileSync(join(stateDir, 'controller.token'), 'utf8').trim() };
-  } catch (cause) {
-    if (cause instanceof RtvoiceError) throw cause;
-    throw LOCAL_MODE_AWAY.with(stateDir, cause);
-  }
 }
 
 function refusal(status: number, text: string): RtvoiceError {
