@@ -1,0 +1,53 @@
+import { NS, POOL, ringPath } from './world.ts';
+
+const CALL = `/w/${NS}/${POOL}/desk-aaaaa/c/callref00001`;
+const LONG = 'a'.repeat(64);
+
+/** Paths that must neither be looked up nor passed on. */
+export const REFUSED: readonly { readonly what: string; readonly path: string; readonly method?: string }[] = [
+  ...[
+    '/',
+    '/internal/hand-off',
+    '/internal/relay/callref00001/media',
+    '/metrics',
+    '/drain',
+    '/healthz',
+    '/statusz',
+    '/livez',
+    '/readyz',
+  ].map((path) => ({ what: 'internal', path })),
+  { what: 'internal, behind a call', path: `${CALL}/../../../../../../metrics` },
+  { what: 'another leaf', path: `${CALL}/metrics` },
+  { what: 'more after the leaf', path: `${CALL}/events/more` },
+  { what: 'a slash after the leaf', path: `${CALL}/events/` },
+  { what: 'a dot in the worker', path: `/w/${NS}/${POOL}/desk.evil.test/c/callref00001/events` },
+  { what: 'a dot in the pool', path: `/p/${NS}/desk.evil/events` },
+  { what: 'a dot in the namespace', path: '/p/calls.evil/desk/events' },
+  { what: 'an encoded dot', path: `/w/${NS}/${POOL}/desk%2eevil/c/callref00001/events` },
+  { what: 'an encoded slash', path: `/w/${NS}/${POOL}/desk%2f..%2fevil/c/callref00001/events` },
+  { what: 'an encoded letter', path: `/p/${NS}/%64esk/events` },
+  { what: 'encoded twice', path: `/p/${NS}/%2564esk/events` },
+  { what: 'an encoded zero', path: `/p/${NS}/desk%00/events` },
+  { what: 'upper case', path: `/w/${NS}/${POOL}/DESK-AAAAA/c/callref00001/events` },
+  { what: 'upper case in the pool', path: `/p/${NS}/Desk/events` },
+  { what: 'an underscore', path: `/p/${NS}/de_sk/events` },
+  { what: 'a name too long', path: `/w/${NS}/${POOL}/${LONG}/c/callref00001/events` },
+  { what: 'a pool too long', path: `/p/${NS}/${'a'.repeat(41)}/events` },
+  { what: 'a namespace too long', path: `/p/${LONG}/desk/events` },
+  { what: 'a very long one', path: `/p/${NS}/${'a'.repeat(20_000)}/events` },
+  { what: 'a hyphen first', path: `/p/${NS}/-desk/events` },
+  { what: 'a hyphen last', path: `/w/${NS}/${POOL}/desk-/c/callref00001/events` },
+  { what: 'traversal', path: `/p/${NS}/../events` },
+  { what: 'traversal before', path: `/../p/${NS}/desk/events` },
+  { what: 'an empty field', path: `/p/${NS}//events` },
+  { what: 'two slashes before', path: `//p/${NS}/desk/events` },
+  { what: 'a parameter', path: `/p/${NS}/desk;x=1/events` },
+  { what: 'a backslash', path: `/p/${NS}\\desk/events` },
+  { what: 'a call ref too short', path: `/w/${NS}/${POOL}/desk-aaaaa/c/short/events` },
+  { what: 'a call ref with a dot', path: `/w/${NS}/${POOL}/desk-aaaaa/c/callref.00001/events` },
+  { what: 'a path that only ends well', path: `/x/p/${NS}/desk/events` },
+  { what: 'another method for a ring', path: ringPath(), method: 'PUT' },
+  { what: 'a method that nobody knows', path: ringPath(), method: 'BREW' },
+  { what: 'POST to the media', path: `${CALL}/media` },
+  { what: 'GET of events', path: `${CALL}/events`, method: 'GET' },
+];
