@@ -24,8 +24,10 @@ function readType(node: SchemaNode): SchemaNode {
     );
   }
   if (node.items) copy.items = readType(node.items);
+  if (typeof node.additionalProperties === 'object') copy.additionalProperties = readType(node.additionalProperties);
   // The generator would write the bound on entries as a union of tuples.
   delete copy.maxItems;
+  delete copy.minItems;
   delete copy.default;
   return copy;
 }
@@ -37,5 +39,9 @@ function titled(schema: SchemaNode): SchemaNode {
   if (status) status.title = 'PoolStatus';
   const condition = status?.properties?.conditions?.items;
   if (condition) condition.title = 'PoolCondition';
+  const drain = status?.properties?.drains?.items;
+  if (drain) drain.title = 'PoolDrain';
+  const schedule = spec?.properties?.scaling?.properties?.schedules?.items;
+  if (schedule) schedule.title = 'PoolSchedule';
   return schema;
 }

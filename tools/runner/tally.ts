@@ -26,6 +26,8 @@ export class Tally {
   readonly counts: Counts = { tests: 0, suites: 0, pass: 0, fail: 0, cancelled: 0, skipped: 0, todo: 0 };
   readonly skipped: string[] = [];
   failed = false;
+  /** Whole files were skipped for want of something that their tier needs. */
+  lacking = false;
 
   /** False for a closing line of a single run, which must not be printed. */
   take(event: TestEvent): boolean {
@@ -40,6 +42,14 @@ export class Tally {
       return false;
     }
     return !(event.type === 'test:diagnostic' && event.data.nesting === 0 && CLOSING.test(event.data.message));
+  }
+
+  /** A test file that could not run here: counts as one skipped test, never as one that passed. */
+  skipFile(file: string, reason: string): void {
+    this.counts.tests += 1;
+    this.counts.skipped += 1;
+    this.skipped.push(`${file}: ${reason}`);
+    this.lacking = true;
   }
 
   #add(counts: Record<string, number>, success: boolean): void {
