@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { describe, it } from 'node:test';
 import { signal } from '../../platform/processes.ts';
 import { isAliveProcess, type LocalController, until, withController } from '../support/local_controller.ts';
@@ -50,6 +51,21 @@ describe('local controller', { timeout: 180_000 }, () => {
       assert.ok(victim);
       signal(local.processOf(victim.id), 'SIGKILL');
       await replaced(local, victim.id);
+    }));
+
+  it('goes on with the note of an older version, which lacks what has been added since', () =>
+    withController([], async (local) => {
+      const before = await local.ready(2);
+      await local.kill('SIGTERM');
+      const note = local.folder.pool('desk');
+      const { document, ...rest } = JSON.parse(readFileSync(note, 'utf8'));
+      const { redis: _redis, drain: _drain, ...spec } = document.spec;
+      writeFileSync(note, JSON.stringify({ ...rest, document: { ...document, spec } }));
+
+      await local.launch();
+      const after = await local.ready(2);
+      assert.deepEqual(after.map(({ id }) => id).sort(), before.map(({ id }) => id).sort());
+      assert.equal((await local.pool()).spec.redis.affinitySeconds, 300);
     }));
 
   it('replaces a dead worker under a new id and says `gone` of the incarnation that ended', () =>

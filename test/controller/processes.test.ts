@@ -48,7 +48,7 @@ async function withFolder(body: (folder: StateFolder, start: () => LocalProcesse
     await body(folder, start);
   } finally {
     for (const runtime of started) {
-      for (const { id } of runtime.list()) await runtime.stop(id, { reason: 'end of test', force: true });
+      for (const worker of runtime.all()) await runtime.stop(worker, { reason: 'end of test', force: true });
       runtime.close();
     }
     await rm(folder.path, { recursive: true, force: true });
@@ -57,7 +57,7 @@ async function withFolder(body: (folder: StateFolder, start: () => LocalProcesse
 
 const REQUEST = { id: 'desk-aaaaa', ref: { namespace: 'local', pool: 'desk' }, revision: 'r1' };
 const only = (runtime: LocalProcesses): RuntimeWorker => {
-  const [worker] = runtime.list();
+  const [worker] = runtime.all();
   assert.ok(worker);
   return worker;
 };
@@ -98,7 +98,7 @@ describe('local processes', { timeout: 60_000 }, () => {
       });
       const runtime = start();
       assert.equal(only(runtime).presence, 'ended');
-      await runtime.stop(REQUEST.id, { reason: 'test', force: true });
+      await runtime.stop(REQUEST, { reason: 'test', force: true });
       assert.ok(isRunning(identity));
       stranger.kill('SIGKILL');
     }));
@@ -120,7 +120,7 @@ describe('local processes', { timeout: 60_000 }, () => {
       await serving(runtime);
       const before = only(runtime).incarnation;
       assert.ok(before);
-      await runtime.stop(REQUEST.id, { reason: 'test', force: true });
+      await runtime.stop(REQUEST, { reason: 'test', force: true });
       await until('its end is seen', () => only(runtime).presence === 'ended');
       assert.deepEqual([only(runtime).incarnation, only(runtime).stopping], [before, true]);
       await runtime.restartInPlace(REQUEST.id);
@@ -133,7 +133,7 @@ describe('local processes', { timeout: 60_000 }, () => {
     withFolder(async (_folder, start) => {
       const first = start();
       await first.create(REQUEST);
-      await first.mark(REQUEST.id, 'draining', 'roll-out');
+      await first.mark(REQUEST, 'draining', 'roll-out');
       first.close();
       const second = start();
       assert.deepEqual([only(second).admission, only(second).admissionReason], ['draining', 'roll-out']);

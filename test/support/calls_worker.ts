@@ -229,6 +229,7 @@ async function openParts(
       eventLoopLagMs: () => 0,
       relayedSockets: () => 0,
       unsentRecords: () => 0,
+      redisFull: () => false,
       statusText: true,
     },
     archive: { track: () => undefined, untrack: () => undefined, holds: () => false },

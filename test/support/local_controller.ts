@@ -201,6 +201,8 @@ export function poolText(spec: Record<string, unknown> = {}): string {
       minWorkers: 2,
       maxWorkers: 5,
       slotsPerWorker: 4,
+      // These pools have no calls that a canary could be judged by.
+      update: { canary: { workers: 0 } },
       ...spec,
       scaling: { intervalSeconds: 1, ...(spec.scaling as object | undefined) },
     },

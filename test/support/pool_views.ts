@@ -1,35 +1,21 @@
-import type { PoolSpec } from '../../contract/pool.ts';
+import { type PoolSpec, parsePool } from '../../contract/pool.ts';
+import type { RolloutState } from '../../controller/pool/rollout/types.ts';
 import type { PoolView, WorkerView } from '../../controller/pool/view.ts';
+
+/** What the schema gives to a document that says next to nothing. */
+const DEFAULTS: PoolSpec = parsePool(
+  'apiVersion: rtvoice.dev/v1alpha1\nkind: VoiceWorkerPool\nmetadata: { name: desk }\nspec: { environment: test }\n',
+).spec;
 
 /** Views for tests: a settled pool, changed where the test says so. */
 export function aSpec(changes: Partial<PoolSpec> = {}): PoolSpec {
+  const { scaling, worker, voice, ...rest } = structuredClone(DEFAULTS);
   return {
-    environment: 'test',
-    minWorkers: 2,
-    maxWorkers: 10,
+    ...rest,
     slotsPerWorker: 10,
-    placement: { strategy: 'Spread' },
-    overflow: { action: 'Reject' },
-    scaling: {
-      mode: 'Automatic',
-      connectionsThresholdPercent: 80,
-      memoryThresholdPercent: 70,
-      scaleDownConnectionsPercent: 50,
-      scaleDownMemoryPercent: 60,
-      scaleDownStabilizationSeconds: 300,
-      targetBlockingProbability: 0.01,
-      intervalSeconds: 5,
-    },
-    drain: { externalDeadlineSeconds: 3600, atDeadline: 'HandOver' },
-    call: {
-      maxDurationSeconds: 14_400,
-      idleTimeoutSeconds: 300,
-      sampleRateHertz: 16_000,
-      mediaReconnectGraceSeconds: 30,
-    },
-    worker: { memoryLimitMiB: 512, hardSlotLimit: 20 },
-    redis: { unreplicatedGraceSeconds: 30, keyPrefix: 'rtvoice' },
-    voice: { backend: 'Echo', dialogue: '/dialogue.yaml', voiceName: 'slt' },
+    scaling: { ...scaling, intervalSeconds: 5 },
+    worker: { ...worker, memoryLimitMiB: 512, hardSlotLimit: 20 },
+    voice: { ...voice, backend: 'Echo', dialogue: '/dialogue.yaml' },
     ...changes,
   };
 }
@@ -49,6 +35,11 @@ export function aWorker(id: string, changes: Partial<WorkerView> & { calls?: num
     endpoint: 'http://127.0.0.1:1',
     ageMs: 100_000,
     stopping: false,
+    host: undefined,
+    restarts: 0,
+    trouble: undefined,
+    drainAsked: false,
+    neighbours: 0,
     figures: {
       activeCalls: calls,
       callCapacity: 10,
@@ -57,6 +48,9 @@ export function aWorker(id: string, changes: Partial<WorkerView> & { calls?: num
       memoryLimitBytes: 512 * MIB,
       relayedSockets: 0,
       unsentRecords: 0,
+      oldestCallSeconds: undefined,
+      meanCallAgeSeconds: undefined,
+      experience: undefined,
     },
     figuresAgeMs: 500,
     figuresAfterCordon: rest.admission !== undefined && rest.admission !== 'admitting',
@@ -67,15 +61,26 @@ export function aWorker(id: string, changes: Partial<WorkerView> & { calls?: num
   };
 }
 
+/** Every worker is of one revision; `changes.phase` and the rest make it a roll-out. */
+export function aRollout(changes: Partial<RolloutState> = {}): RolloutState {
+  return { phase: 'Stable', stable: 'r1', update: 'r1', sinceMs: 0, reason: 'test', failed: false, ...changes };
+}
+
 export function aView(workers: readonly WorkerView[], changes: Partial<PoolView> = {}): PoolView {
   return {
     ref: { namespace: 'local', pool: 'desk' },
     spec: aSpec(),
-    revision: 'r1',
+    rollout: aRollout(),
+    deleting: false,
+    blocked: undefined,
+    linked: true,
+    callLengths: undefined,
     nowMs: 1_000_000,
     workers,
-    pendingCreates: 0,
+    pendingCreates: [],
+    offered: undefined,
     redis: { state: 'available', refusedTotal: 0 },
+    epochMissing: false,
     crashes: { streak: 0, holdMs: 0 },
     ...changes,
   };
