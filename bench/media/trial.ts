@@ -1,8 +1,9 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { readFile } from 'node:fs/promises';
-import { connect, createServer } from 'node:net';
+import { connect } from 'node:net';
 import { setTimeout as wait } from 'node:timers/promises';
+import { freePort } from '../../platform/free_port.ts';
 import type { Reading } from './server_figures.ts';
 import type { Generator } from './toolchain.ts';
 
@@ -181,15 +182,6 @@ async function ended(child: ChildProcess, end: () => void): Promise<void> {
   const impatient = setTimeout(() => child.kill('SIGKILL'), 5_000);
   await exit;
   clearTimeout(impatient);
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const address = server.address();
-  server.close();
-  if (typeof address !== 'object' || !address) throw new Error('no loopback port');
-  return address.port;
 }
 
 async function accepting(port: number): Promise<void> {

@@ -3,13 +3,14 @@ import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { readPool } from '../../contract/pool.ts';
 import { ringPath } from '../../contract/urls.ts';
+import { freePort } from '../../platform/free_port.ts';
 import { isRunning, type ProcessIdentity } from '../../platform/processes.ts';
 import { AzureControl } from '../../simulators/client.ts';
 import { entry } from '../entry.ts';
 import { Children, type stop } from './children.ts';
 import { LocalReader, readJson } from './controller_client.ts';
 import { endLeftovers } from './leftovers.ts';
-import { freePort, redisArguments } from './redis_server.ts';
+import { redisArguments } from './redis_server.ts';
 import type { StateDir } from './state_dir.ts';
 
 export interface Stack {

@@ -1,3 +1,4 @@
+import { canonical, defined } from '../../platform/json.ts';
 import type { Condition } from '../pool/finding.ts';
 import type { Remembered } from '../pool/ports.ts';
 import type { RolloutPhase } from '../pool/rollout/types.ts';
@@ -97,23 +98,9 @@ export function structureOf(status: KubePoolStatus): string {
   });
 }
 
-/** JSON with sorted names: the server gives them in an order of its own. */
-export function canonical(value: unknown): string {
-  return JSON.stringify(value, (_name, field: unknown) =>
-    field !== null && typeof field === 'object' && !Array.isArray(field)
-      ? Object.fromEntries(Object.entries(field).sort(([a], [b]) => (a < b ? -1 : 1)))
-      : field,
-  );
-}
-
 function timeOfDay(unixMs: number): string {
   // Whole minutes: an estimate that moves with every reading would be a write with every reading.
   return `${new Date(Math.round(unixMs / 60_000) * 60_000).toISOString().slice(0, 17)}00Z`;
 }
 
 const whole = (value: number | undefined): number | undefined => (value === undefined ? undefined : Math.round(value));
-
-function defined<T extends object>(fields: T): { [K in keyof T]?: Exclude<T[K], undefined> } {
-  const kept = Object.entries(fields).filter(([, value]) => value !== undefined);
-  return Object.fromEntries(kept) as { [K in keyof T]?: Exclude<T[K], undefined> };
-}

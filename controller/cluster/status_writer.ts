@@ -2,10 +2,11 @@ import type { PoolRef } from '../../contract/ids.ts';
 import { FIELD_MANAGER } from '../../contract/labels.ts';
 import { POOL_API_VERSION, POOL_KIND } from '../../contract/pool.ts';
 import type { Clock } from '../../platform/clock.ts';
+import { canonical } from '../../platform/json.ts';
 import type { KubeClient } from '../kube/client.ts';
 import { POOLS } from '../kube/resources.ts';
 import type { KubePool } from './pool_resource.ts';
-import { canonical, type KubePoolStatus, structureOf } from './pool_status.ts';
+import { type KubePoolStatus, structureOf } from './pool_status.ts';
 
 /** Figures that move all the time are written no more often than this. */
 export const LIVE_PERIOD_MS = 15_000;

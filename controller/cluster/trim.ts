@@ -1,4 +1,5 @@
 import { ANNOTATIONS, LABELS } from '../../contract/labels.ts';
+import { defined } from '../../platform/json.ts';
 import type { ContainerStatus, Node, ObjectMeta, Pod } from '../kube/objects.ts';
 import { type KubePool, ownsReplicas } from './pool_resource.ts';
 
@@ -50,9 +51,4 @@ function trimContainer({ name, started, restartCount, state }: ContainerStatus):
 
 function only(texts: Readonly<Record<string, string>> | undefined, names: ReadonlySet<string>): Record<string, string> {
   return Object.fromEntries(Object.entries(texts ?? {}).filter(([name]) => names.has(name)));
-}
-
-function defined<T extends object>(fields: T): { [K in keyof T]?: Exclude<T[K], undefined> } {
-  const kept = Object.entries(fields).filter(([, value]) => value !== undefined);
-  return Object.fromEntries(kept) as { [K in keyof T]?: Exclude<T[K], undefined> };
 }

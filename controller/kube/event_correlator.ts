@@ -50,7 +50,7 @@ export class EventCorrelator {
     const known = this.#similar.get(group);
     const similar = known && nowMs - known.lastMs <= SIMILAR_MS ? known : { notes: new Set<string>(), lastMs: nowMs };
     similar.lastMs = nowMs;
-    // One more than the limit is as good as any number more.
+    // Only whether there are more than the limit is asked; keeping every text would grow with each of them.
     if (similar.notes.size <= SIMILAR_MAX) similar.notes.add(note);
     rememberIn(this.#similar, group, similar, MAX_REMEMBERED);
     return similar.notes.size > SIMILAR_MAX;

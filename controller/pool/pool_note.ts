@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import type { PoolSpec, VoiceWorkerPool } from '../../contract/pool.ts';
 import { openApiSchema, type SchemaNode } from '../../contract/pool_schema.ts';
+import { canonical } from '../../platform/json.ts';
 import type { ActuationRecord } from '../redis_tier/ports.ts';
 import type { Remembered } from './ports.ts';
 
@@ -72,17 +73,6 @@ function withoutDefaults(value: unknown, schema: SchemaNode | undefined): unknow
     return rest === undefined || isDefault ? [] : [[name, rest] as const];
   });
   return Object.fromEntries(told);
-}
-
-/** JSON with sorted names: the order in a document means nothing. */
-function canonical(value: unknown): string {
-  if (Array.isArray(value)) return `[${value.map(canonical).join(',')}]`;
-  if (value === null || typeof value !== 'object') return JSON.stringify(value) ?? 'null';
-  const entries = Object.entries(value).filter(([, field]) => field !== undefined);
-  return `{${entries
-    .sort(([a], [b]) => (a < b ? -1 : 1))
-    .map(([name, field]) => `${JSON.stringify(name)}:${canonical(field)}`)
-    .join(',')}}`;
 }
 
 /** The document of an older revision with what takes effect on running workers as the newer one has it. */

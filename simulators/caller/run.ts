@@ -1,3 +1,4 @@
+import { defined } from '../../platform/json.ts';
 import type { SpeechLibrary, Utterance } from '../audio/speech.ts';
 import type { SampleRate } from '../media/frames.ts';
 import type { MediaLeg } from '../media/leg.ts';
@@ -113,9 +114,4 @@ class Caller {
     this.#options.turns.push(turn);
     return turn;
   }
-}
-
-function defined<T extends object>(fields: T): { [K in keyof T]?: Exclude<T[K], undefined> } {
-  const entries = Object.entries(fields).filter(([, value]) => value !== undefined);
-  return Object.fromEntries(entries) as { [K in keyof T]?: Exclude<T[K], undefined> };
 }

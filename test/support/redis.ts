@@ -1,9 +1,10 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtemp, rm } from 'node:fs/promises';
-import { connect, createServer } from 'node:net';
+import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { freePort } from '../../platform/free_port.ts';
 
 /** A real redis-server on a free loopback port, with its data in a folder that goes with it. */
 export interface TestRedis extends AsyncDisposable {
@@ -66,17 +67,6 @@ export async function startRedis(options: { persist?: boolean; args?: readonly s
       await rm(directory, { recursive: true, force: true });
     },
   };
-}
-
-/** A loopback port that nobody listens on right now. */
-export async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const address = server.address();
-  server.close();
-  await once(server, 'close');
-  if (address === null || typeof address === 'string') throw new Error('no port was assigned');
-  return address.port;
 }
 
 async function spawnServer(args: string[], port: number): Promise<ChildProcess> {

@@ -1,9 +1,8 @@
 import type { ChildProcess } from 'node:child_process';
-import { once } from 'node:events';
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync } from 'node:fs';
-import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { Agent, request } from 'undici';
+import { freePort } from '../../platform/free_port.ts';
 import { missingBinaries } from './binaries.ts';
 import { binary } from './paths.ts';
 import { createPki, type Pki, type User } from './pki.ts';
@@ -184,14 +183,4 @@ function managerFlags(server: ApiServer): string[] {
 
 function schedulerFlags(server: ApiServer): string[] {
   return [`--kubeconfig=${server.kubeconfig(SCHEDULER.name)}`, '--leader-elect=false', '--secure-port=0'];
-}
-
-export async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const address = server.address();
-  server.close();
-  await once(server, 'close');
-  if (address === null || typeof address === 'string') throw new Error('no free port');
-  return address.port;
 }

@@ -5,8 +5,8 @@ import { connect as connectSocket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { freePort } from '../../../platform/free_port.ts';
 import { type CertificateAuthority, ensureCertificateAuthority } from '../../../simulators/ca.ts';
-import { freePort } from '../../support/redis.ts';
 
 /** Another configuration, to see that the tests notice what is wrong in it. */
 export const EDGE_FOLDER =

@@ -1,5 +1,5 @@
 import { randomInt } from 'node:crypto';
-import { freePort } from '../../support/redis.ts';
+import { freePort } from '../../../platform/free_port.ts';
 import { NameServer } from './dns.ts';
 import { Edge } from './edge.ts';
 import { ServiceAddress } from './service_address.ts';

@@ -157,24 +157,30 @@ test('a sentence that no thread takes is refused in time', async (t) => {
   await assert.rejects(spoken, { code: 'ERR_SPEECH_BUSY' });
 });
 
+/** The newest thread speaks for so long that it answers nothing meanwhile. */
+async function hang(): Promise<{ hasEnded: boolean; end: Promise<void> }> {
+  const thread = await newest(1);
+  const hung = { hasEnded: false, end: Promise.resolve() };
+  hung.end = once(thread, 'exit').then(() => {
+    hung.hasEnded = true;
+  });
+  thread.postMessage({ kind: 'speak', id: -1, voice: 'slt', sampleRateHertz: 16_000, text: LONG });
+  return hung;
+}
+
 test('a thread that hangs in native code is given up at once, and another speaks before it ends', async (t) => {
   const given = parts();
   const speaker = speakerOf(t, given);
   await speaker.ready();
-  const hung = await newest(1);
-  let hasEnded = false;
-  const end = once(hung, 'exit').then(() => {
-    hasEnded = true;
-  });
-  hung.postMessage({ kind: 'speak', id: -1, voice: 'slt', sampleRateHertz: 16_000, text: LONG });
+  const hung = await hang();
   const lost = speaker.speak({ voice: 'slt', sampleRateHertz: 16_000, text: 'Hello.' });
   given.clock.advance(10_000);
   await assert.rejects(lost, { code: 'ERR_SPEECH_FAILED' });
-  assert.equal(hasEnded, false);
+  assert.equal(hung.hasEnded, false);
   given.clock.advance(100);
   const spoken = await speaker.speak({ voice: 'slt', sampleRateHertz: 16_000, text: 'Hello.' });
   assert.ok(spoken.length > 0);
-  await end;
+  await hung.end;
 });
 
 test('a recogniser that is too slow, or still loads, is given up without harm to the process', async (t) => {
@@ -200,17 +206,12 @@ test('closing does not wait for a thread that hangs', async (t) => {
   const given = parts();
   const speaker = speakerOf(t, given);
   await speaker.ready();
-  const hung = await newest(1);
-  let hasEnded = false;
-  const end = once(hung, 'exit').then(() => {
-    hasEnded = true;
-  });
-  hung.postMessage({ kind: 'speak', id: -1, voice: 'slt', sampleRateHertz: 16_000, text: LONG });
+  const hung = await hang();
   const closed = speaker.close();
   given.clock.advance(4_000);
   await closed;
-  assert.equal(hasEnded, false);
-  await end;
+  assert.equal(hung.hasEnded, false);
+  await hung.end;
 });
 
 test('a thread that does not come up is replaced', async (t) => {
