@@ -2,6 +2,7 @@ import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { after } from 'node:test';
 import { getCACertificates, setDefaultCACertificates } from 'node:tls';
 import { CallAutomationClient, type CallConnection } from '@azure/communication-call-automation';
 import { type WebSocket, WebSocketServer } from 'ws';
@@ -42,6 +43,10 @@ export interface FarEndOptions {
   onMessage?: (seen: SocketSeen, message: SocketSeen['messages'][number]) => void;
 }
 
+/** A test that failed in its middle leaves its far end here; its listener would keep the whole file waiting. */
+const open = new Set<FarEnd>();
+after(() => Promise.all([...open].map((farEnd) => farEnd.stop())));
+
 /** A bare worker of the tests' own: answers rings through the real SDK and keeps what it is sent. */
 export class FarEnd {
   readonly rings: RingSeen[] = [];
@@ -70,6 +75,7 @@ export class FarEnd {
 
   static async start(azure: Azure, options: FarEndOptions = {}): Promise<FarEnd> {
     const farEnd = new FarEnd(azure, options);
+    open.add(farEnd);
     farEnd.#server.listen(0, '127.0.0.1');
     await once(farEnd.#server, 'listening');
     return farEnd;
@@ -106,6 +112,7 @@ export class FarEnd {
   }
 
   async stop(): Promise<void> {
+    open.delete(this);
     for (const { socket } of this.sockets) socket.terminate();
     this.#server.closeAllConnections();
     this.#server.close();
