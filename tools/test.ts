@@ -71,7 +71,12 @@ async function main(args: readonly string[]): Promise<number> {
   chmodSync(scratch, 0o755);
   process.env[RUN_VARIABLE] = runId;
   process.env.TMPDIR = scratch;
-  process.once('SIGINT', () => void noneLeft(runId).finally(() => process.exit(130)));
+  process.once('SIGINT', () => {
+    void noneLeft(runId).finally(() => {
+      rmSync(scratch, { recursive: true, force: true });
+      process.exit(130);
+    });
+  });
   const startMs = performance.now();
   const tally = new Tally();
   let clean = false;

@@ -1,5 +1,7 @@
 import { execFile, execFileSync } from 'node:child_process';
-import { existsSync, mkdirSync, readFileSync, rmSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { isIPv4 } from 'node:net';
+import { basename, join } from 'node:path';
 import { promisify } from 'node:util';
 import { makeCgroup } from './cgroups.ts';
 import { linkStore } from './image/store.ts';
@@ -46,8 +48,19 @@ export async function killNode(layout: Layout, supervisor: Supervisor, node: Nod
   for (const pid of findProcesses(({ command, groups }) => command.includes(socket) || groups.includes(group)))
     sendSignal(pid, 'SIGKILL');
   unmountBelow(layout.at(node.name));
-  for (const name of ['state', 'ipam', 'kubelet/pods'])
+  for (const name of ['state', 'kubelet/pods'])
     rmSync(layout.at(node.name, name), { recursive: true, force: true, maxRetries: 3 });
+  freeAddresses(layout.at(node.name, 'ipam'));
+}
+
+/**
+ * Every address is free again, but which one was given last is remembered, as on a disk that outlives the power: an address that is given to
+ * another Pod at once is not reached for half a minute by who has talked to the earlier one.
+ */
+function freeAddresses(folder: string): void {
+  if (!existsSync(folder)) return;
+  for (const path of readdirSync(folder, { recursive: true, encoding: 'utf8' }))
+    if (isIPv4(basename(path))) rmSync(join(folder, path), { force: true });
 }
 
 /** Number of processes of the Pod whose command line matches. */

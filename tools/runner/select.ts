@@ -10,7 +10,7 @@ export const TIERS = {
   processes: { timeoutMs: 300_000, atOnce: 'half' },
   /** Under test/api: against a real API server without nodes; needs programs that Go builds once. */
   api: { timeoutMs: 300_000, atOnce: 2 },
-  /** Under test/e2e: in a real cluster of two nodes; needs root and packages of Debian as well. */
+  /** Under test/e2e: in a real cluster of two nodes; needs root and packages of Debian as well. Two at once on two cores start so many workers that limits pass. */
   e2e: { timeoutMs: 1_200_000, atOnce: 1 },
 } as const;
 export type Tier = keyof typeof TIERS;
