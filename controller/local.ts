@@ -10,7 +10,9 @@ import { createRegistry, type Registry } from '../platform/metrics.ts';
 import { systemRandom } from '../platform/random.ts';
 import { RedisKeyManager } from '../state/keys/key_manager.ts';
 import { RedisLeaseTable } from '../state/leases/lease_table.ts';
+import { openRedisAccess } from '../state/redis/access.ts';
 import { RedisClient } from '../state/redis/client.ts';
+import { addressText } from '../state/redis/target.ts';
 import { ControllerApi } from './api.ts';
 import { commonRoutes, localRoutes } from './api_routes.ts';
 import { createKubeMetrics } from './kube/metrics.ts';
@@ -59,7 +61,7 @@ export async function runLocalController(options: Options): Promise<void> {
   lifecycle.onStop('lock', 1_000, () => lock.release());
   try {
     const { front, runtime } = await startProcesses(options, folder, lifecycle);
-    const { manager, registry } = startPools(options, { folder, runtime }, lifecycle);
+    const { manager, registry } = await startPools(options, { folder, runtime }, lifecycle);
     if (config.poolFile !== undefined) await manager.apply(readPool(config.poolFile));
     const port = await startApi(options, { folder, front, runtime, registry, manager }, lifecycle);
     lock.publish(port);
@@ -94,22 +96,23 @@ async function startProcesses(
   return { front, runtime };
 }
 
-function startPools(
+async function startPools(
   { config, env, clock, log }: Options,
   { folder, runtime }: Pick<Parts, 'folder' | 'runtime'>,
   lifecycle: Lifecycle,
-): Pick<Parts, 'manager' | 'registry'> {
+): Promise<Pick<Parts, 'manager' | 'registry'>> {
   const registry = createRegistry({ processMetrics: true });
-  const loopMetrics = createKubeMetrics(registry);
-  const redis = new RedisClient({
-    url: config.redisUrl,
-    role: 'fastFail',
-    clock,
-    log,
-    registry,
-    name: 'rtvoice-controller',
+  const access = await openRedisAccess({
+    ...{ config, clock, log, registry },
+    tokenCredential: () => Promise.resolve(lazyCredential(env)),
   });
-  lifecycle.onStop('redis', 1_000, () => redis.close());
+  const loopMetrics = createKubeMetrics(registry);
+  const { layout, ...reached } = access;
+  const redis = new RedisClient({ ...reached, role: 'fastFail', clock, log, registry, name: 'rtvoice-controller' });
+  lifecycle.onStop('redis', 1_000, async () => {
+    await redis.close();
+    access.credentials.close();
+  });
   const internalKey = config.internalKeys[0] ?? '';
   const commands = new WorkerCommands(internalKey, log);
   lifecycle.onStop('commands', 1_000, () => commands.close());
@@ -120,12 +123,12 @@ function startPools(
     leasesOf: ({ metadata, spec }, namespace) =>
       new RedisLeaseTable({
         client: redis,
-        keys: new RedisKeyManager({ environment: spec.environment, appPrefix: spec.redis.keyPrefix }),
+        keys: new RedisKeyManager({ environment: spec.environment, appPrefix: spec.redis.keyPrefix, layout }),
         pool: { namespace, pool: metadata.name },
         times: { affinityMs: config.affinitySeconds * 1000 },
       }),
     ...{ internalKey, commands, clock, log },
-    redis: { url: config.redisUrl, client: redis },
+    redis: { id: config.redisUrl, address: addressText(access.target.nodes[0]), client: redis },
     tiers: new RedisTiers({ clock, log, random: systemRandom, registry, credential: () => lazyCredential(env) }),
     env,
   });

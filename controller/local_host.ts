@@ -30,7 +30,7 @@ export interface LocalHostOptions {
   readonly folder: StateFolder;
   readonly runtime: LocalProcesses;
   readonly tiers: RedisTiers;
-  readonly redis: { readonly url: string; readonly client: RedisClient };
+  readonly redis: { readonly id: string; readonly address: string; readonly client: RedisClient };
   /** Where keys are looked up that a pool's document names. */
   readonly env: NodeJS.ProcessEnv;
   readonly leasesOf: (pool: VoiceWorkerPool, namespace: string) => LeaseTable;
@@ -173,7 +173,14 @@ export class LocalHost implements PoolHost {
     const { tiers, redis, env } = this.#options;
     const secret = Object.fromEntries(Object.entries(env).map(([name, value]) => [name, value ?? '']));
     return tiers.open({
-      ...{ pool: pool.ref, spec: pool.document.spec.redis, redisUrl: redis.url, client: redis.client, secret },
+      ...{
+        pool: pool.ref,
+        spec: pool.document.spec.redis,
+        redisId: redis.id,
+        redisAddress: redis.address,
+        client: redis.client,
+        secret,
+      },
       remembered: pool.redisActuation,
       persist: async (redisActuation) => {
         const note = this.#notes.get(pool.ref.pool);

@@ -1,4 +1,5 @@
 import { choice, keyList, optionalText, setting, text, whole } from '../platform/config.ts';
+import { REDIS_SETTINGS } from '../state/redis/settings.ts';
 
 /** Every setting of the local controller. All RTVOICE_* and AZURE_* variables go on to the workers, whose own settings stand in worker/settings.ts. */
 export const CONTROLLER_SETTINGS = {
@@ -20,12 +21,7 @@ export const CONTROLLER_SETTINGS = {
     schema: optionalText,
     default: '-',
   }),
-  redisUrl: setting({
-    env: 'RTVOICE_REDIS_URL',
-    description: 'Redis, `redis://host:port` or `rediss://…`.',
-    schema: text,
-    secret: true,
-  }),
+  ...REDIS_SETTINGS,
   port: setting({
     env: 'RTVOICE_CONTROLLER_PORT',
     description:

@@ -215,6 +215,7 @@ async function build(
   });
   const links = new Links({
     ...{ ...shared, runtime, registry, onFigures, tiers },
+    tokenCredential: () => Promise.resolve(lazyCredential(process.env)),
     keepActuation: (pool, record) => host.keepActuation(pool, record),
     onEvent: (pool, event) => host.event(pool, event),
   });

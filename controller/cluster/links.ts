@@ -1,12 +1,18 @@
+import type { TokenCredential } from '@azure/identity';
 import type { PoolRef } from '../../contract/ids.ts';
 import type { PoolSpec } from '../../contract/pool.ts';
 import { type Clock, sleep } from '../../platform/clock.ts';
+import { type Config, loadConfig } from '../../platform/config.ts';
+import { RtvoiceError } from '../../platform/errors.ts';
 import type { Log } from '../../platform/log.ts';
 import type { Registry } from '../../platform/metrics.ts';
 import type { Random } from '../../platform/random.ts';
 import { RedisKeyManager } from '../../state/keys/key_manager.ts';
 import { RedisLeaseTable } from '../../state/leases/lease_table.ts';
+import { openRedisAccess, type RedisAccess } from '../../state/redis/access.ts';
 import { RedisClient } from '../../state/redis/client.ts';
+import { REDIS_SETTINGS } from '../../state/redis/settings.ts';
+import { addressText } from '../../state/redis/target.ts';
 import type { KubeClient } from '../kube/client.ts';
 import { SECRETS } from '../kube/resources.ts';
 import type { PoolEvent, PoolLinks, PoolObject } from '../pool/ports.ts';
@@ -29,6 +35,8 @@ export interface LinksOptions {
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Log;
+  /** Who this controller is in Entra ID, for a Redis that asks for it. */
+  readonly tokenCredential: () => Promise<TokenCredential>;
   /** After each reading of a pool's figures. */
   readonly onFigures: (ref: PoolRef) => void;
   readonly tiers: RedisTiers;
@@ -40,13 +48,13 @@ export interface LinksOptions {
 export interface PoolSecret {
   /** Every key of it, decoded. */
   readonly data: Readonly<Record<string, string>>;
-  readonly redisUrl: string;
+  readonly redis: Config<typeof REDIS_SETTINGS>;
   readonly internalKey: string;
 }
 
 /** What is wrong with the pool's Secret, for people. */
 export interface SecretFault {
-  readonly reason: 'SecretMissing' | 'SecretIncomplete';
+  readonly reason: 'SecretMissing' | 'SecretIncomplete' | 'SecretInvalid';
   readonly message: string;
 }
 
@@ -60,9 +68,15 @@ interface Opened {
 
 /** One Redis server, for all pools that use it. */
 interface SharedRedis {
+  readonly id: string;
+  readonly access: RedisAccess;
   readonly client: RedisClient;
   readonly pacer: Pacer;
   readonly answered: Promise<void>;
+}
+
+interface Sharing {
+  readonly shared: Promise<SharedRedis>;
   users: number;
 }
 
@@ -83,7 +97,7 @@ export class Links {
   readonly #options: LinksOptions;
   readonly #opened = new Map<string, Opened>();
   readonly #secrets = new Map<string, { name: string; untilMs: number; value: PoolSecret | SecretFault }>();
-  readonly #clients = new Map<string, SharedRedis>();
+  readonly #clients = new Map<string, Sharing>();
   readonly #rota: Rota;
 
   constructor(options: LinksOptions) {
@@ -107,7 +121,9 @@ export class Links {
     ]);
     const known = this.#opened.get(key);
     if (known?.fingerprint === fingerprint) return known.links;
-    const opened = this.#open(pool, secret, fingerprint);
+    const redis = await this.#redis(secret.redis);
+    if ('reason' in redis) return redis;
+    const opened = this.#open(pool, { secret, redis }, fingerprint);
     this.#opened.set(key, opened);
     await known?.close();
     await opened.answered;
@@ -141,15 +157,17 @@ export class Links {
     return value;
   }
 
-  #open(pool: PoolObject, secret: PoolSecret, fingerprint: string): Opened {
+  #open(pool: PoolObject, parts: { secret: PoolSecret; redis: SharedRedis }, fingerprint: string): Opened {
+    const { secret, redis } = parts;
     const { clock, log, runtime, onFigures } = this.#options;
     const { ref, document } = pool;
     const { spec } = document;
-    const { client, pacer, answered } = this.#redis(secret.redisUrl);
-    const redisTier = this.#tier(pool, secret, client);
+    const { client, pacer, answered, access } = redis;
+    const { layout } = access;
+    const redisTier = this.#tier(pool, secret, redis);
     const leases = new RedisLeaseTable({
       client,
-      keys: new RedisKeyManager({ environment: spec.environment, appPrefix: spec.redis.keyPrefix }),
+      keys: new RedisKeyManager({ environment: spec.environment, appPrefix: spec.redis.keyPrefix, layout }),
       pool: ref,
       times: { affinityMs: spec.redis.affinitySeconds * 1000 },
     });
@@ -177,15 +195,16 @@ export class Links {
       },
       close: async () => {
         await Promise.all([reader.close(), commands.close(), redisTier.close()]);
-        await this.#release(secret.redisUrl);
+        await this.#release(redis);
       },
     };
   }
 
-  #tier(pool: PoolObject, { data, redisUrl }: PoolSecret, client: RedisClient): RedisTier {
+  #tier(pool: PoolObject, { data }: PoolSecret, { id, client, access }: SharedRedis): RedisTier {
     const { tiers, keepActuation, onEvent } = this.#options;
     return tiers.open({
-      ...{ pool: pool.ref, spec: pool.document.spec.redis, redisUrl, client, secret: data },
+      ...{ pool: pool.ref, spec: pool.document.spec.redis, client, secret: data },
+      ...{ redisId: id, redisAddress: addressText(access.target.nodes[0]) },
       remembered: pool.redisActuation,
       persist: (record) => keepActuation(pool, record),
       onEvent: (event) => onEvent(pool, event),
@@ -199,25 +218,35 @@ export class Links {
     return new PrometheusSource({ settings: scaling.prometheus, token, clock: this.#options.clock });
   }
 
-  #redis(url: string): SharedRedis {
-    const { clock, log, registry } = this.#options;
-    const shared = this.#clients.get(url);
-    if (shared) {
-      shared.users++;
-      return shared;
+  async #redis(config: PoolSecret['redis']): Promise<SharedRedis | SecretFault> {
+    const id = JSON.stringify(config);
+    const sharing = this.#clients.get(id) ?? { shared: this.#connect(id, config), users: 0 };
+    this.#clients.set(id, sharing);
+    sharing.users += 1;
+    try {
+      return await sharing.shared;
+    } catch (error) {
+      if (this.#clients.get(id) === sharing) this.#clients.delete(id);
+      return invalid('the Redis of the pool', error);
     }
-    const client = new RedisClient({ url, role: 'fastFail', clock, log, registry, name: 'rtvoice-controller' });
-    const answered = client.ready(FIRST_ANSWER_MS).catch(() => undefined);
-    const opened = { client, pacer: new Pacer(READS_AT_ONCE), answered, users: 1 };
-    this.#clients.set(url, opened);
-    return opened;
   }
 
-  async #release(url: string): Promise<void> {
-    const shared = this.#clients.get(url);
-    if (!shared || --shared.users > 0) return;
-    this.#clients.delete(url);
-    await shared.client.close();
+  async #connect(id: string, config: PoolSecret['redis']): Promise<SharedRedis> {
+    const { clock, log, registry, random, tokenCredential } = this.#options;
+    const access = await openRedisAccess({ config, clock, log, registry, random, tokenCredential });
+    const { layout: _layout, ...reached } = access;
+    const common = { ...reached, clock, log, registry, random };
+    const client = new RedisClient({ ...common, role: 'fastFail', name: 'rtvoice-controller' });
+    const answered = client.ready(FIRST_ANSWER_MS).catch(() => undefined);
+    return { id, access, client, pacer: new Pacer(READS_AT_ONCE), answered };
+  }
+
+  async #release({ id, client, access }: SharedRedis): Promise<void> {
+    const sharing = this.#clients.get(id);
+    if (!sharing || --sharing.users > 0) return;
+    this.#clients.delete(id);
+    await client.close();
+    access.credentials.close();
   }
 }
 
@@ -238,7 +267,18 @@ function readSecret(name: string, data: Readonly<Record<string, string>>): PoolS
   if (lacking.length > 0) {
     return { reason: 'SecretIncomplete', message: `the Secret ${name} has no ${lacking.join(' and no ')}` };
   }
-  return { data: decoded, redisUrl: text(REDIS_KEY), internalKey: text(INTERNAL_KEY).split(',')[0]?.trim() ?? '' };
+  const internalKey = text(INTERNAL_KEY).split(',')[0]?.trim() ?? '';
+  try {
+    return { data: decoded, redis: loadConfig(REDIS_SETTINGS, decoded), internalKey };
+  } catch (error) {
+    return invalid(`the Secret ${name}`, error);
+  }
+}
+
+/** An error of ours names the field and never its value. */
+function invalid(what: string, error: unknown): SecretFault {
+  if (!(error instanceof RtvoiceError)) throw error;
+  return { reason: 'SecretInvalid', message: `${what} is not valid: ${error.message}. ${error.remedy}` };
 }
 
 /** Both are read at once, and a pass follows when both have answered. */

@@ -81,7 +81,12 @@ describe('the Redis of a pool', () => {
         const tier = tiers.open({
           pool: { namespace: 'voice', pool },
           spec: { ...spec, actuator: { type, cooldownSeconds: COOLDOWN_S, webhook } },
-          ...{ redisUrl: redis.url, client: connection.client, secret: { HOOK: 'key' } },
+          ...{
+            redisId: redis.url,
+            redisAddress: `127.0.0.1:${redis.port}`,
+            client: connection.client,
+            secret: { HOOK: 'key' },
+          },
           remembered: store.get(pool),
           persist: async (record) => {
             if (!stored) throw new Error('the API server is away');

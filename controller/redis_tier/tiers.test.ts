@@ -63,7 +63,8 @@ describe('a pool whose Redis is enlarged in Azure', () => {
       ...{
         pool: { namespace: 'voice', pool: 'desk' },
         spec,
-        redisUrl: redis.url,
+        redisId: redis.url,
+        redisAddress: `127.0.0.1:${redis.port}`,
         client: connection.client,
         secret: {},
       },

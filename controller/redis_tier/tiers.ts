@@ -29,7 +29,10 @@ export interface RedisTiersOptions {
 export interface OpenTier {
   readonly pool: PoolRef;
   readonly spec: TierSpec;
-  readonly redisUrl: string;
+  /** The same for pools that share the server. Holds credentials: never logged. */
+  readonly redisId: string;
+  /** `host:port`, for logs and labels. */
+  readonly redisAddress: string;
   readonly client: Pick<RedisClient, 'command'>;
   /** Keys of the pool's Secret, decoded. */
   readonly secret: Readonly<Record<string, string>>;
@@ -59,13 +62,13 @@ export class RedisTiers {
   /** `close` of what comes back lets go of the server as well. The client must stay open until then. */
   open(options: OpenTier): RedisTier {
     const { clock, random, log } = this.#options;
-    const { redisUrl, client } = options;
-    const shared = this.#share(redisUrl, client);
+    const { redisId } = options;
+    const shared = this.#share(options);
     return new RedisTier({
       ...options,
       ...{ clock, random, log, metrics: this.#metrics, sampler: shared.sampler, gate: shared.gate },
       actuator: this.#actuator(options),
-      onClosed: () => this.#release(redisUrl),
+      onClosed: () => this.#release(redisId),
     });
   }
 
@@ -74,26 +77,24 @@ export class RedisTiers {
     await Promise.all([...this.#shared.values()].map(({ sampler }) => sampler.sample()));
   }
 
-  #share(url: string, client: Pick<RedisClient, 'command'>): Shared {
+  #share({ redisId, redisAddress: redis, client }: OpenTier): Shared {
     const { clock, random, log } = this.#options;
-    const known = this.#shared.get(url);
+    const known = this.#shared.get(redisId);
     if (known) {
       known.users += 1;
       return known;
     }
-    // Of the URL only the address: the rest holds credentials.
-    const host = URL.canParse(url) ? new URL(url).host : 'unknown';
-    const sampler = new TierSampler({ client, redis: host, clock, random, log, metrics: this.#metrics });
+    const sampler = new TierSampler({ client, redis, clock, random, log, metrics: this.#metrics });
     const shared = { sampler, gate: new CooldownGate(), users: 1 };
-    this.#shared.set(url, shared);
+    this.#shared.set(redisId, shared);
     return shared;
   }
 
-  #release(url: string): void {
-    const shared = this.#shared.get(url);
+  #release(redisId: string): void {
+    const shared = this.#shared.get(redisId);
     if (!shared || --shared.users > 0) return;
     shared.sampler.close();
-    this.#shared.delete(url);
+    this.#shared.delete(redisId);
   }
 
   #actuator({ spec, secret }: OpenTier): RedisActuator | undefined {

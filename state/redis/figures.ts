@@ -15,8 +15,33 @@ export function memoryPercent({ usedMemoryBytes, maxMemoryBytes }: RedisFigures)
   return maxMemoryBytes === undefined ? undefined : (100 * usedMemoryBytes) / maxMemoryBytes;
 }
 
-export async function readRedisFigures(client: Pick<RedisClient, 'command'>): Promise<RedisFigures> {
-  return parseInfo(await client.command<string>('INFO'));
+/** Of the server; with shards the worst of each figure, since each shard has its own limits. */
+export async function readRedisFigures(
+  client: Pick<RedisClient, 'command'> & Partial<Pick<RedisClient, 'servers' | 'commandAt'>>,
+): Promise<RedisFigures> {
+  const { servers = [] } = client;
+  if (servers.length < 2) return parseInfo(await client.command<string>('INFO'));
+  const texts = await Promise.all(servers.map((server) => client.commandAt?.<string>(server, 'INFO') ?? ''));
+  return worstFigures(texts.map(parseInfo));
+}
+
+/** Memory of the fullest, and the most clients and operations of any. */
+export function worstFigures(shards: readonly RedisFigures[]): RedisFigures {
+  return shards.reduce((worst, shard) => ({
+    ...(isFuller(shard, worst) ? shard : worst),
+    ...(shard.clients * worst.maxClients > worst.clients * shard.maxClients ? clientsOf(shard) : clientsOf(worst)),
+    operationsPerSecond: Math.max(worst.operationsPerSecond, shard.operationsPerSecond),
+  }));
+}
+
+function isFuller(a: RedisFigures, b: RedisFigures): boolean {
+  const [shareA, shareB] = [memoryPercent(a), memoryPercent(b)];
+  if (shareA === undefined || shareB === undefined) return a.usedMemoryBytes > b.usedMemoryBytes;
+  return shareA > shareB;
+}
+
+function clientsOf({ clients, maxClients }: RedisFigures): Pick<RedisFigures, 'clients' | 'maxClients'> {
+  return { clients, maxClients };
 }
 
 /** The text of INFO as figures; a field that is missing counts as 0, since a proxy may leave some out. */

@@ -1,4 +1,7 @@
 import { Counter, Gauge, Histogram, type Registry, STORE_LATENCY_BUCKETS } from '../../platform/metrics.ts';
+import type { BreakerState } from './breaker.ts';
+import { ConnectionMetrics } from './connection_metrics.ts';
+import type { RedisRole } from './options.ts';
 
 export type CommandResult = 'ok' | 'error' | 'timeout' | 'unavailable';
 
@@ -7,6 +10,9 @@ export interface GaugeSource {
   readonly unavailableForMs: number;
   readonly inFlight: number;
   readonly maxInFlight: number;
+  readonly role: RedisRole;
+  readonly breakerStates: readonly BreakerState[];
+  readonly protocols: readonly string[];
 }
 
 /** The Redis series of one process, shared by all its clients. */
@@ -18,6 +24,7 @@ export class RedisMetrics {
   readonly #timers = new Map<string, { observe(seconds: number): void }>();
   readonly #counters = new Map<string, { inc(): void }>();
   readonly #created = new Map<string, { inc(count: number): void }>();
+  readonly #connections: ConnectionMetrics;
 
   constructor(registry: Registry) {
     const registers = [registry];
@@ -63,6 +70,7 @@ export class RedisMetrics {
       (source) => source.unavailableForMs / 1000,
       largest,
     );
+    this.#connections = new ConnectionMetrics(registry, this.#sources);
     gauge('rtvoice_redis_pool_in_use', 'Redis commands in flight.', (source) => source.inFlight, sum);
     gauge('rtvoice_redis_pool_size', 'Redis commands that may be in flight.', (source) => source.maxInFlight, sum);
   }
@@ -79,6 +87,11 @@ export class RedisMetrics {
     // Looking the labelled series up costs more than the observation itself.
     remembered(this.#timers, op, () => this.#duration.labels(op)).observe(seconds);
     remembered(this.#counters, `${op} ${result}`, () => this.#commands.labels(op, result)).inc();
+  }
+
+  /** AUTH with a new credential on a live connection. */
+  authenticated(result: 'ok' | 'failed'): void {
+    this.#connections.authenticated(result);
   }
 
   keyCreated(dataType: string, count = 1): void {

@@ -1,5 +1,7 @@
-import type { RedisOptions } from 'ioredis';
+import type { ConnectionOptions } from 'node:tls';
+import type { ClusterOptions, RedisOptions } from 'ioredis';
 import type { Random } from '../../platform/random.ts';
+import type { RedisTarget } from './target.ts';
 
 /**
  * `fastFail`: the call path; a command that cannot be sent or is not answered at once is an error, since audio must not wait for it.
@@ -28,30 +30,92 @@ export function retryDelayMs(attempt: number, random: Random): number {
   return Math.round(RETRY_MIN_MS + (ceilingMs - RETRY_MIN_MS) * random.fraction());
 }
 
-/** Options of ioredis 6 for a role; its defaults would resend unanswered commands (applied twice) and wait without end. */
-export function clientOptions(options: {
-  role: RedisRole;
-  limits: RoleLimits;
-  random: Random;
-  connectionName: string;
-  tls?: { ca?: string; secure: boolean };
-}): Omit<RedisOptions, 'replyMapping'> {
-  const { role, limits, random } = options;
+export interface ConnectionParts {
+  readonly target: RedisTarget;
+  readonly limits: RoleLimits;
+  readonly random: Random;
+  readonly connectionName: string;
+  readonly tls: ConnectionOptions | undefined;
+}
+
+type SingleClientOptions = Omit<RedisOptions, 'replyMapping'>;
+type ClusterClientOptions = Omit<ClusterOptions, 'redisOptions'> & {
+  redisOptions: Omit<NonNullable<ClusterOptions['redisOptions']>, 'replyMapping'>;
+};
+
+/** A cluster sends a command on at most this often when slots move. */
+const REDIRECTIONS_MAX = 5;
+/** A script whose slot is half moved may be tried again this much later. */
+const HALF_MOVED_RETRY_MS = 20;
+/** A stream that the other end does not close is destroyed after this: a frozen master never does. */
+const DISCONNECT_MS = 200;
+
+/** Options of ioredis 6 for one server, a proxy or Sentinels; its defaults would resend unanswered commands (applied twice) and wait without end. */
+export function singleOptions(parts: ConnectionParts): SingleClientOptions {
+  const { limits, target } = parts;
   return {
-    lazyConnect: true,
-    connectionName: options.connectionName,
-    enableOfflineQueue: role === 'patient',
-    // 0 fails what is in flight when the connection breaks; with 1 it would hang until its timeout.
-    maxRetriesPerRequest: role === 'patient' ? null : 0,
-    autoResendUnfulfilledCommands: false,
+    ...commonOptions(parts),
+    // Who may wait does so before the command is handed to the library: what it holds cannot be told from what it has sent.
+    enableOfflineQueue: false,
     commandTimeout: limits.commandTimeoutMs,
-    connectTimeout: limits.connectTimeoutMs,
-    socketTimeout: limits.socketTimeoutMs,
-    retryStrategy: (attempt) => retryDelayMs(attempt, random),
+    retryStrategy: (attempt) => retryDelayMs(attempt, parts.random),
     // After a failover the old master answers READONLY: leave it. The command is not resent, its caller decides.
     reconnectOnError: (error) => (error.message.startsWith('READONLY') ? 1 : false),
-    ...(options.tls?.secure
-      ? { tls: { minVersion: 'TLSv1.3' as const, ...(options.tls.ca ? { ca: options.tls.ca } : {}) } }
-      : {}),
+    db: target.database,
+    ...(target.mode === 'Sentinel' ? sentinelOptions(parts) : target.nodes[0]),
+  };
+}
+
+/** A Sentinel that is asked must answer within the limits of a connection; whom they call the master is asked again at each reconnect. */
+function sentinelOptions({ target, limits, random, tls }: ConnectionParts): SingleClientOptions {
+  return {
+    sentinels: target.nodes.map(({ host, port }) => ({ host, port })),
+    ...(target.master === undefined ? {} : { name: target.master }),
+    role: 'master',
+    // Hears of a failover from the Sentinels: a frozen master would never close the connection.
+    failoverDetector: true,
+    disconnectTimeout: DISCONNECT_MS,
+    sentinelCommandTimeout: limits.connectTimeoutMs,
+    sentinelRetryStrategy: (attempt) => retryDelayMs(attempt, random),
+    sentinelReconnectStrategy: (attempt) => retryDelayMs(attempt, random),
+    ...(tls ? { enableTLSForSentinelMode: true, sentinelTLS: tls } : {}),
+  };
+}
+
+/**
+ * Options of ioredis 6 for a cluster. Only what a server refused without applying it is sent on (MOVED, ASK, TRYAGAIN); a lost connection or CLUSTERDOWN is an error at once.
+ * Time limits of commands are not the library's: its own would also cut short the connections that read the slots.
+ */
+export function clusterOptions(parts: ConnectionParts): ClusterClientOptions {
+  const { limits, random } = parts;
+  return {
+    lazyConnect: true,
+    enableOfflineQueue: false,
+    scaleReads: 'master',
+    maxRedirections: REDIRECTIONS_MAX,
+    // 0 is what keeps an unanswered command from being applied twice.
+    retryDelayOnFailover: 0,
+    retryDelayOnClusterDown: 0,
+    retryDelayOnTryAgain: HALF_MOVED_RETRY_MS,
+    slotsRefreshTimeout: limits.connectTimeoutMs,
+    clusterRetryStrategy: (attempt) => retryDelayMs(attempt, random),
+    // A node that is lost leaves the pool, so that a cluster whose addresses have all changed is looked up again by its names.
+    clusterNodeRetryStrategy: null,
+    // Names stay names: they are resolved at each connection.
+    dnsLookup: (address, callback) => callback(null, address),
+    redisOptions: commonOptions(parts),
+  };
+}
+
+function commonOptions({ limits, connectionName, tls }: ConnectionParts) {
+  return {
+    lazyConnect: true,
+    connectionName,
+    // 0 fails what is in flight when the connection breaks; with 1 it would hang until its timeout.
+    maxRetriesPerRequest: 0,
+    autoResendUnfulfilledCommands: false,
+    connectTimeout: limits.connectTimeoutMs,
+    socketTimeout: limits.socketTimeoutMs,
+    ...(tls ? { tls } : {}),
   };
 }

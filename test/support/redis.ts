@@ -1,9 +1,10 @@
-import { type ChildProcess, spawn } from 'node:child_process';
+import { type ChildProcess, execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { promisify } from 'node:util';
 import { freePort } from '../../platform/free_port.ts';
 
 /** A real redis-server on a free loopback port, with its data in a folder that goes with it. */
@@ -26,23 +27,18 @@ export interface TestRedis extends AsyncDisposable {
 
 const START_LIMIT_MS = 10_000;
 
-/** `args`: more arguments of redis-server. With `persist` every write is synced, so that a kill loses nothing that was acknowledged. */
-export async function startRedis(options: { persist?: boolean; args?: readonly string[] } = {}): Promise<TestRedis> {
+/** `args`: more arguments of redis-server; `port` a free one that was taken for it already. With `persist` every write is synced, so that a kill loses nothing that was acknowledged. */
+export async function startRedis(
+  options: { persist?: boolean; args?: readonly string[]; port?: number } = {},
+): Promise<TestRedis> {
   const directory = await mkdtemp(join(tmpdir(), 'rtvoice-redis-'));
-  const port = await freePort();
+  const port = options.port ?? (await freePort());
   const persistence = options.persist ? ['--appendonly', 'yes', '--appendfsync', 'always'] : ['--appendonly', 'no'];
   const args = ['--port', `${port}`, '--bind', '127.0.0.1', '--dir', directory, '--save', '', '--loglevel', 'warning'];
   const launch = () => spawnServer([...args, ...persistence, ...(options.args ?? [])], port);
   let child = await launch();
 
-  const end = async (signal: NodeJS.Signals) => {
-    if (child.exitCode !== null || child.signalCode !== null) return;
-    const exited = once(child, 'exit');
-    child.kill(signal);
-    // A frozen process keeps SIGTERM pending until it is continued.
-    child.kill('SIGCONT');
-    await exited;
-  };
+  const end = (signal: NodeJS.Signals) => endServer(child, signal);
   return {
     url: `redis://127.0.0.1:${port}`,
     port,
@@ -69,8 +65,9 @@ export async function startRedis(options: { persist?: boolean; args?: readonly s
   };
 }
 
-async function spawnServer(args: string[], port: number): Promise<ChildProcess> {
-  const child = spawn('redis-server', args, { stdio: ['ignore', 'pipe', 'inherit'] });
+/** One process of redis-server that answers on `port`; it goes with this process. Also for a Sentinel, which needs its configuration in a file. */
+export async function spawnServer(args: readonly string[], port: number): Promise<ChildProcess> {
+  const child = spawn('redis-server', [...args], { stdio: ['ignore', 'pipe', 'inherit'] });
   let output = '';
   child.stdout.on('data', (chunk) => {
     output = (output + chunk).slice(-4000);
@@ -92,6 +89,37 @@ async function spawnServer(args: string[], port: number): Promise<ChildProcess> 
   }
   child.kill('SIGKILL');
   throw new Error(`redis-server did not answer within ${START_LIMIT_MS} ms: ${output}`);
+}
+
+/** Ends a process of `spawnServer` and waits for it. */
+export async function endServer(child: ChildProcess, signal: NodeJS.Signals): Promise<void> {
+  if (child.exitCode !== null || child.signalCode !== null) return;
+  const exited = once(child, 'exit');
+  child.kill(signal);
+  // A frozen process keeps SIGTERM pending until it is continued.
+  child.kill('SIGCONT');
+  await exited;
+}
+
+/** One command by redis-cli as the default user; the reply as text, one line for each element. Fails on an error reply. */
+export async function redisCli(port: number, ...command: readonly (string | number)[]): Promise<string> {
+  const args = ['-h', '127.0.0.1', '-p', `${port}`, '-e', '--raw', ...command.map(String)];
+  const { stdout } = await promisify(execFile)('redis-cli', args, { timeout: 5000 });
+  return stdout.trimEnd();
+}
+
+/** Resolves once `holds`, which is asked again and again; fails with `what` after `limitMs`. An error of `holds` counts as not yet. */
+export async function eventually(
+  what: string,
+  holds: () => Promise<boolean> | boolean,
+  limitMs = 30_000,
+): Promise<void> {
+  const deadline = performance.now() + limitMs;
+  for (;;) {
+    if (await Promise.resolve(holds()).catch(() => false)) return;
+    if (performance.now() > deadline) throw new Error(`not within ${limitMs} ms: ${what}`);
+    await new Promise((resolve) => setTimeout(resolve, 20));
+  }
 }
 
 /** One inline command on a connection of its own; the first line of the reply. */
