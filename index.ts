@@ -23,8 +23,10 @@ export {
   type FromRedisOutcome,
 } from './state/calls/conversation_manager.ts';
 export { type CallKeys, callKeys } from './state/calls/keys.ts';
+export type { ConversationSource } from './state/calls/library_owner.ts';
 export { RedisCallStore, type RedisCallStoreOptions } from './state/calls/store.ts';
 export { CALL_TTLS, type CallTtls } from './state/calls/ttls.ts';
+export { KEY_KINDS, type KeyKind, keyKind, type RedisType } from './state/keys/catalogue.ts';
 export { Component, DATA_TYPES, type DataType } from './state/keys/component.ts';
 export {
   ENVIRONMENTS,
@@ -34,6 +36,15 @@ export {
   RedisKeyManager,
 } from './state/keys/key_manager.ts';
 export { TTL_POLICIES, type TtlPolicy, type TtlPurpose, ttlSeconds } from './state/keys/ttl.ts';
+export { migrateLegacyKey } from './state/legacy/key_names.ts';
+export { LegacyMetrics } from './state/legacy/metrics.ts';
+export { MigratingCallStore } from './state/legacy/migrating_store.ts';
+export { LegacyMigrator } from './state/legacy/migrator.ts';
+export type { AuditOptions, KeyAudit, KeyFault } from './state/manager/audit.ts';
+export type { Batch } from './state/manager/batch.ts';
+export type { JsonValue } from './state/manager/json_value.ts';
+export { AsyncAzureRedisManager, type RedisManagerOptions, type WriteOptions } from './state/manager/redis_manager.ts';
+export type { SessionData } from './state/manager/sessions.ts';
 export type {
   CallStore,
   CallSummary,

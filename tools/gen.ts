@@ -3,6 +3,7 @@ import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { projectFiles, ROOT } from './files.ts';
 import { errorsTable } from './gen/errors_table.ts';
+import { keysTable } from './gen/keys_table.ts';
 import { poolTypes } from './gen/pool_types.ts';
 import { misplacedIn, settingsTable } from './gen/settings_table.ts';
 
@@ -11,6 +12,7 @@ const OUTPUTS: Readonly<Record<string, () => Promise<string>>> = {
   'contract/pool.gen.ts': poolTypes,
   'docs/settings.md': () => settingsTable(files),
   'docs/errors.md': () => errorsTable(files),
+  'docs/keys.md': async () => keysTable(),
 };
 
 const check = process.argv.includes('--check');

@@ -34,6 +34,8 @@ export const Component = {
   INBOX: 'inbox',
   /** `profile`: working copy of a caller's profile. */
   COPY: 'copy',
+  /** `profile`: the caller's keys, each wrapped by the tenant's. */
+  KEYS: 'keys',
   /** `auth`: authentication state; expires on purpose, also during a call. */
   STATE: 'state',
   /** `system`: lease records by call ref. */

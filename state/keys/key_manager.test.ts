@@ -75,6 +75,29 @@ describe('RedisKeyManager', () => {
     );
   });
 
+  it('scans for no more than it was asked for', () => {
+    assert.equal(keys.pattern(), 'rtvoice:prod:*');
+    assert.equal(keys.pattern({ dataType: 'call' }), 'rtvoice:prod:call:*:*');
+    assert.equal(keys.pattern({ component: 'session' }), 'rtvoice:prod:*:*:session');
+    assert.equal(clustered.pattern({ dataType: 'call', identifier: 'a' }), 'rtvoice:prod:call:{a}:*');
+    assert.match(keys.pattern({ dataType: 'call', identifier: '*' }), /^rtvoice:prod:call:h-[0-9a-f]+:\*$/);
+    assert.equal(clustered.workersPattern(POOL), 'rtvoice:prod:worker:{local.demo}.*');
+    assert.equal(keys.poolPattern(POOL), 'rtvoice:prod:system:local.demo:*');
+    assert.throws(() => keys.pattern({ component: '*' }), { code: 'ERR_KEY_INVALID' });
+    assert.throws(() => keys.pattern({ dataType: 'system', identifier: 'a' }), { code: 'ERR_KEY_INVALID' });
+  });
+
+  it('builds no key that nothing knows', () => {
+    assert.throws(() => keys.callKey('a', Component.AFFINITY), { code: 'ERR_KEY_INVALID' });
+    assert.throws(() => keys.systemKey(POOL, Component.CONTEXT), { code: 'ERR_KEY_INVALID' });
+  });
+
+  it('names the successor of an older key', () => {
+    assert.equal(keys.migrateLegacyKey('session:abc'), 'rtvoice:prod:conversation:abc:context');
+    assert.equal(keys.migrateLegacyKey('call:abc:media_streaming_status'), 'rtvoice:prod:call:abc:media_stream');
+    assert.equal(keys.migrateLegacyKey('rtvoice:prod:call:abc:session'), undefined);
+  });
+
   it('parses its own keys and no others', () => {
     assert.deepEqual(clustered.parse('rtvoice:prod:worker:{local.demo}.demo-abcde:affinity'), {
       appPrefix: 'rtvoice',

@@ -1,5 +1,7 @@
 import { DNS_LABEL, POOL_NAME_MAX, type PoolRef, poolTag, safeIdentifier } from '../../contract/ids.ts';
 import { defineError } from '../../platform/errors.ts';
+import { migrateLegacyKey } from '../legacy/key_names.ts';
+import { keyKind } from './catalogue.ts';
 import type { Component, DataType } from './component.ts';
 import { DATA_TYPES } from './component.ts';
 
@@ -30,6 +32,8 @@ export interface ParsedKey {
 
 const PREFIX = /^[a-z0-9][a-z0-9-]{0,39}$/;
 const COMPONENT = /^[A-Za-z0-9._-]{1,128}$/;
+/** Data types whose second segment is one identifier. */
+const BY_IDENTIFIER: ReadonlySet<DataType> = new Set<DataType>(['call', 'conversation', 'profile', 'auth']);
 const DEFAULT_PREFIX = 'rtvoice';
 
 /**
@@ -52,11 +56,33 @@ export class RedisKeyManager {
     this.#head = `${this.appPrefix}:${this.environment}:`;
   }
 
-  /** Matches every key of this prefix and environment, for SCAN. */
-  get pattern(): string {
-    return `${this.#head}*`;
+  /**
+   * Matches keys of this prefix and environment, for SCAN: all of them, those of a data type, of a component, or of one identifier
+   * (calls, conversations, profiles and authentication; pools have `workersPattern` and `poolPattern`).
+   * What is left out matches anything. No part can widen another, since none may hold a wildcard.
+   */
+  pattern(parts: { dataType?: DataType; identifier?: string; component?: string } = {}): string {
+    const { dataType, identifier, component } = parts;
+    if (dataType === undefined && identifier === undefined && component === undefined) return `${this.#head}*`;
+    if (component !== undefined && !COMPONENT.test(component))
+      throw KEY_INVALID.with(`component ${JSON.stringify(component.slice(0, 80))}`);
+    if (identifier === undefined) return `${this.#head}${dataType ?? '*'}:*:${component ?? '*'}`;
+    if (dataType === undefined || !BY_IDENTIFIER.has(dataType))
+      throw KEY_INVALID.with(`a pattern of an identifier needs one of the data types ${[...BY_IDENTIFIER].join(', ')}`);
+    return `${this.#head}${dataType}:${this.#tagged(safeIdentifier(identifier))}:${component ?? '*'}`;
   }
 
+  /** Matches every key of a pool's workers, for SCAN. */
+  workersPattern(pool: PoolRef): string {
+    return `${this.#head}worker:${this.#tagged(checkedTag(pool))}.*`;
+  }
+
+  /** Matches every index of a pool, for SCAN. */
+  poolPattern(pool: PoolRef): string {
+    return `${this.#head}system:${this.#tagged(checkedTag(pool))}:*`;
+  }
+
+  /** Components of `call`; `callConnectionId` is the session id of the call as well. */
   callKey(callConnectionId: string, component: Component): string {
     return this.#key('call', this.#tagged(safeIdentifier(callConnectionId)), component);
   }
@@ -90,14 +116,19 @@ export class RedisKeyManager {
     return this.callKey(callConnectionId, 'summary');
   }
 
-  /** `callerKeyId` is the caller's pseudonym, never a phone number. */
-  profileKey(callerKeyId: string): string {
-    return this.#key('profile', this.#tagged(safeIdentifier(callerKeyId)), 'copy');
+  /** `callerId` is the caller's pseudonym, never a phone number. */
+  profileKey(callerId: string, component: 'copy' | 'keys' = 'copy'): string {
+    return this.#key('profile', this.#tagged(safeIdentifier(callerId)), component);
   }
 
   /** In the call's slot. */
   authKey(callConnectionId: string): string {
     return this.#key('auth', this.#tagged(safeIdentifier(callConnectionId)), 'state');
+  }
+
+  /** The key that takes the place of a flat key of older systems; undefined for a key that has no successor. Touches nothing. */
+  migrateLegacyKey(key: string): string | undefined {
+    return migrateLegacyKey(this, key);
   }
 
   /** The parts of a key of this prefix, environment and layout; undefined for any other text. */
@@ -118,6 +149,8 @@ export class RedisKeyManager {
   }
 
   #key(dataType: DataType, identifier: string, component: string): string {
+    // A component of another data type would be a record that nothing reads and no audit knows.
+    if (keyKind(dataType, component) === undefined) throw KEY_INVALID.with(`${dataType} has no component ${component}`);
     return `${this.#head}${dataType}:${identifier}:${component}`;
   }
 }

@@ -2,6 +2,7 @@ import { defineError } from '../../platform/errors.ts';
 import type { RedisClient } from '../redis/client.ts';
 import { Component } from './component.ts';
 import type { KeyLayout, RedisKeyManager } from './key_manager.ts';
+import { ttlSeconds } from './ttl.ts';
 
 export const LAYOUT_MISMATCH = defineError('ERR_LAYOUT_MISMATCH', {
   status: 500,
@@ -10,8 +11,7 @@ export const LAYOUT_MISMATCH = defineError('ERR_LAYOUT_MISMATCH', {
     'Set the layout that the data have, or begin with an empty database: keys of one layout are invisible to the other.',
 });
 
-/** Long against any time for which all processes are away; every start renews it. */
-const MARKER_SECONDS = 90 * 24 * 3600;
+const MARKER_SECONDS = ttlSeconds('layout_marker');
 
 /** Every start calls this: the first one records the key layout, a later one with another layout fails with ERR_LAYOUT_MISMATCH. */
 export async function pinLayout(client: RedisClient, keys: RedisKeyManager): Promise<void> {
