@@ -1,11 +1,12 @@
+import { charge, sizeOf } from './charge.ts';
 import { badRequest, CosmosHttpError, conflict, notFound, preconditionFailed, tooLarge } from './http_error.ts';
 import type { Change } from './journal.ts';
 import { applyPatch, type PatchOperation } from './patch.ts';
-import { matches } from './query.ts';
-import { type Container, type CosmosStore, checkId, type Document } from './store.ts';
+import { matches } from './query/run.ts';
+import { checkId, isTtl } from './rules.ts';
+import type { Container, CosmosStore, Document } from './store.ts';
 
 const MAX_DOCUMENT_BYTES = 2 * 1024 * 1024;
-const MAX_BATCH_OPERATIONS = 100;
 
 export interface Conditions {
   ifMatch?: string | undefined;
@@ -15,21 +16,17 @@ export interface Conditions {
 export interface DocumentResult {
   status: number;
   doc?: Document;
+  charge: number;
 }
 
 export interface BatchOperation {
   operationType: string;
   id?: string;
+  /** Of a bulk operation: the header's text. */
+  partitionKey?: string;
   ifMatch?: string;
   ifNoneMatch?: string;
   resourceBody?: unknown;
-}
-
-export interface BatchResult {
-  statusCode: number;
-  requestCharge: number;
-  eTag?: string;
-  resourceBody?: Document;
 }
 
 /** Operations on one partition, staged: nothing is stored before `commit`. */
@@ -56,20 +53,21 @@ export class Transaction {
 
   read(id: string, { ifNoneMatch }: Conditions): DocumentResult {
     const doc = this.#existing(id);
-    return doc._etag === ifNoneMatch ? { status: 304 } : { status: 200, doc };
+    const units = charge.read(sizeOf(doc));
+    return doc._etag === ifNoneMatch ? { status: 304, charge: units } : { status: 200, doc, charge: units };
   }
 
   create(body: unknown): DocumentResult {
     const checked = this.#checked(body);
     if (this.#find(checked.id)) throw conflict('Entity with the specified id already exists in the system.');
-    return { status: 201, doc: this.#put(checked) };
+    return this.#stored(201, checked, charge.create);
   }
 
   upsert(body: unknown, conditions: Conditions): DocumentResult {
     const checked = this.#checked(body);
     const found = this.#find(checked.id);
     if (found) checkMatch(found, conditions);
-    return { status: found ? 200 : 201, doc: this.#put(checked) };
+    return found ? this.#stored(200, checked, charge.replace) : this.#stored(201, checked, charge.create);
   }
 
   replace(id: string, body: unknown, conditions: Conditions): DocumentResult {
@@ -77,7 +75,7 @@ export class Transaction {
     checkMatch(found, conditions);
     const checked = this.#checked(body);
     if (checked.id !== id) throw badRequest('The id of the body does not match the id of the resource.');
-    return { status: 200, doc: this.#put(checked) };
+    return this.#stored(200, checked, charge.replace);
   }
 
   patch(id: string, body: unknown, conditions: Conditions): DocumentResult {
@@ -87,17 +85,19 @@ export class Transaction {
       ? { condition: undefined, operations: body }
       : patchBody(body);
     if (condition !== undefined && !matches(condition, found)) throw preconditionFailed();
-    return { status: 200, doc: this.#put(this.#checked(applyPatch(found, operations as PatchOperation[]))) };
+    const patched = this.#checked(applyPatch(found, operations as PatchOperation[]));
+    return this.#stored(200, patched, charge.replace);
   }
 
   remove(id: string, conditions: Conditions): DocumentResult {
-    checkMatch(this.#existing(id), conditions);
+    const found = this.#existing(id);
+    checkMatch(found, conditions);
     this.#staged.set(id, undefined);
-    return { status: 204 };
+    return { status: 204, charge: charge.remove(sizeOf(found)) };
   }
 
   run(operation: BatchOperation): DocumentResult {
-    const { operationType, id = '', resourceBody, ...conditions } = operation;
+    const { operationType, id = '', resourceBody, partitionKey: _partitionKey, ...conditions } = operation;
     switch (operationType) {
       case 'Create':
         return this.create(resourceBody);
@@ -117,7 +117,7 @@ export class Transaction {
   }
 
   #find(id: string): Document | undefined {
-    return this.#staged.has(id) ? this.#staged.get(id) : this.#store.document(this.#container, this.#place.pk, id);
+    return this.#staged.has(id) ? this.#staged.get(id) : this.#container.document(this.#place.pk, id);
   }
 
   #existing(id: string): Document {
@@ -126,10 +126,32 @@ export class Transaction {
     return found;
   }
 
-  #put(body: Record<string, unknown> & { id: string }): Document {
+  #stored(
+    status: number,
+    body: Record<string, unknown> & { id: string },
+    cost: (sizeBytes: number) => number,
+  ): DocumentResult {
+    this.#checkUnique(body);
     const doc = this.#store.stamp(this.#container, body);
     this.#staged.set(doc.id, doc);
-    return doc;
+    return { status, doc, charge: cost(sizeOf(doc)) };
+  }
+
+  /** Unique keys hold within a partition; what is missing counts as a value, as the service has it. */
+  #checkUnique(body: Record<string, unknown> & { id: string }): void {
+    const uniqueKeys = this.#container.definition.uniqueKeyPolicy?.uniqueKeys ?? [];
+    if (uniqueKeys.length === 0) return;
+    const others = new Map<string, Document>();
+    for (const { doc } of this.#container.rows({ pk: this.#place.pk }, 0)) others.set(doc.id, doc);
+    for (const [id, doc] of this.#staged)
+      if (doc) others.set(id, doc);
+      else others.delete(id);
+    others.delete(body.id);
+    for (const { paths } of uniqueKeys) {
+      const values = (doc: Record<string, unknown>) => JSON.stringify(paths.map((path) => valueAt(doc, path) ?? null));
+      if ([...others.values()].some((doc) => values(doc) === values(body)))
+        throw conflict('Unique index constraint violation.');
+    }
   }
 
   #checked(body: unknown): Record<string, unknown> & { id: string } {
@@ -137,6 +159,9 @@ export class Transaction {
       throw badRequest('The document body must be an object.');
     const { id } = body as Record<string, unknown>;
     checkId(id);
+    const { ttl } = body as Record<string, unknown>;
+    if (ttl !== undefined && ttl !== null && !isTtl(ttl))
+      throw badRequest('The ttl must be -1 or a positive whole number.');
     if (Buffer.byteLength(JSON.stringify(body)) > MAX_DOCUMENT_BYTES) throw tooLarge('Request size is too large.');
     if (partitionKeyOf(this.#container, body as Record<string, unknown>) !== this.#place.pk) {
       throw new CosmosHttpError(
@@ -150,41 +175,21 @@ export class Transaction {
   }
 }
 
-/** All or nothing: the first failure gives the others 424, as the service does. */
-export function runBatch(
-  transaction: Transaction,
-  operations: readonly BatchOperation[],
-): { status: number; results: BatchResult[] } {
-  if (!Array.isArray(operations) || operations.length === 0) throw badRequest('A batch needs at least one operation.');
-  if (operations.length > MAX_BATCH_OPERATIONS)
-    throw badRequest('Batch request has more operations than what is supported.');
-  const results: BatchResult[] = [];
-  for (const [index, operation] of operations.entries()) {
-    try {
-      const { status, doc } = transaction.run(operation);
-      results.push({ statusCode: status, requestCharge: 1, ...(doc ? { eTag: doc._etag, resourceBody: doc } : {}) });
-    } catch (error) {
-      if (!(error instanceof CosmosHttpError)) throw error;
-      const failed = operations.map((_, at) => ({ statusCode: at === index ? error.status : 424, requestCharge: 1 }));
-      return { status: 207, results: failed };
-    }
-  }
-  transaction.commit();
-  return { status: 200, results };
-}
-
 /** The partition key of a body, written as the header writes it. */
 export function partitionKeyOf(container: Container, body: Record<string, unknown>): string {
-  const values = container.definition.partitionKey.paths.map((path) =>
-    path
-      .split('/')
-      .slice(1)
-      .reduce<unknown>(
-        (at, name) => (typeof at === 'object' && at !== null ? (at as Record<string, unknown>)[name] : undefined),
-        body,
-      ),
-  );
+  const values = container.definition.partitionKey.paths.map((path) => valueAt(body, path));
   return JSON.stringify(values.map((value) => (value === undefined ? {} : value)));
+}
+
+/** `/a/b` in a document. */
+function valueAt(body: Record<string, unknown>, path: string): unknown {
+  return path
+    .split('/')
+    .slice(1)
+    .reduce<unknown>(
+      (at, name) => (typeof at === 'object' && at !== null ? (at as Record<string, unknown>)[name] : undefined),
+      body,
+    );
 }
 
 function patchBody(body: unknown): { condition: string | undefined; operations: unknown } {

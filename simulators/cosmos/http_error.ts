@@ -3,9 +3,18 @@ export class CosmosHttpError extends Error {
   readonly status: number;
   readonly code: string;
   readonly headers: Readonly<Record<string, string>>;
+  /** More members of the body. */
+  readonly more: Readonly<Record<string, unknown>>;
 
-  constructor(status: number, code: string, message: string, headers: Readonly<Record<string, string>> = {}) {
+  constructor(
+    status: number,
+    code: string,
+    message: string,
+    headers: Readonly<Record<string, string>> = {},
+    more: Readonly<Record<string, unknown>> = {},
+  ) {
     super(message);
+    this.more = more;
     this.name = 'CosmosHttpError';
     this.status = status;
     this.code = code;
@@ -29,4 +38,9 @@ export const throttled = (retryAfterMs: number) =>
   new CosmosHttpError(429, 'TooManyRequests', 'The request rate is too large. Please retry after sometime.', {
     'x-ms-retry-after-ms': String(retryAfterMs),
     'x-ms-substatus': '3200',
+  });
+/** The partition key range is not where the client thinks. */
+export const gone = () =>
+  new CosmosHttpError(410, 'Gone', 'The requested resource is no longer available at the server.', {
+    'x-ms-substatus': '1002',
   });

@@ -4,25 +4,16 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import { createServer } from 'node:https';
 import { setTimeout as delay } from 'node:timers/promises';
 import { authenticate, type VerifyToken } from './auth.ts';
-import { badRequest, CosmosHttpError, throttled, tooLarge } from './http_error.ts';
-import { type Response, route } from './routes.ts';
+import { charge } from './charge.ts';
+import { batchFaults, type CosmosFaults, meetFaults, noFaults } from './faults.ts';
+import { badRequest, CosmosHttpError, tooLarge } from './http_error.ts';
+import { isWrite, operationOf } from './operation.ts';
+import { route } from './routes.ts';
 import { type ContainerDefinition, CosmosStore, type Document } from './store.ts';
+import { Throughput } from './throughput.ts';
+import type { Response } from './wire.ts';
 
-/** Trouble on demand; changed at any time, it holds for requests that come from then on. */
-export interface CosmosFaults {
-  /** So many requests for documents get 429. */
-  throttle: number;
-  /** What those answers name as the time to wait. */
-  retryAfterMs: number;
-  /** Every answer comes this much later. */
-  delayMs: number;
-  /** Connections are cut as they come in. */
-  down: boolean;
-  /** Requests are taken in and not answered until this is over; they are applied then. */
-  frozen: boolean;
-  /** So many writes of documents are applied, then the connection is cut before the answer. */
-  replyLost: number;
-}
+export type { CosmosFaults, InjectedFailure } from './faults.ts';
 
 export interface CosmosSimulator {
   readonly endpoint: string;
@@ -32,6 +23,8 @@ export interface CosmosSimulator {
   documents(database: string, container: string): Document[];
   /** Requests since the start by method and kind of resource, for example `POST docs`. */
   readonly requests: ReadonlyMap<string, number>;
+  /** Request units that were charged and told, by container and operation, for example `transcripts create`. */
+  readonly charges: ReadonlyMap<string, number>;
   stop(): Promise<void>;
 }
 
@@ -51,19 +44,24 @@ export interface CosmosSimulatorOptions {
   /** Address to listen on; default loopback. */
   bindAddress?: string;
   nowMs?: () => number;
+  /** Physical partitions of each container; default 1. */
+  partitions?: number;
 }
 
 const FROZEN_POLL_MS = 10;
 const MAX_BODY_BYTES = 4 * 1024 * 1024;
 
-/** An account of Cosmos DB for NoSQL on one loopback port, as `@azure/cosmos` speaks to it: one region, one physical partition. */
+/** An account of Cosmos DB for NoSQL on one loopback port, as `@azure/cosmos` speaks to it: one region. */
 export async function startCosmosSimulator(options: CosmosSimulatorOptions): Promise<CosmosSimulator> {
-  const store = new CosmosStore({ dataFile: options.dataFile, nowMs: options.nowMs ?? Date.now });
+  const nowMs = options.nowMs ?? Date.now;
+  const store = new CosmosStore({ dataFile: options.dataFile, nowMs, partitions: options.partitions ?? 1 });
   provision(store, options.provision ?? {});
-  const faults: CosmosFaults = { throttle: 0, retryAfterMs: 20, delayMs: 0, down: false, frozen: false, replyLost: 0 };
+  const faults = noFaults();
   const requests = new Map<string, number>();
+  const charges = new Map<string, number>();
+  const account = { store, faults, requests, charges, options, throughput: new Throughput(nowMs) };
   const server = createServer({ ...options.tls, minVersion: 'TLSv1.2' }, (request, response) => {
-    handle({ store, faults, requests, options }, request, response).catch(() => response.destroy());
+    handle(account, request, response).catch(() => response.destroy());
   });
   server.keepAliveTimeout = 60_000;
   server.on('connection', (socket) => {
@@ -78,6 +76,7 @@ export async function startCosmosSimulator(options: CosmosSimulatorOptions): Pro
     port: address.port,
     faults,
     requests,
+    charges,
     documents: (database, container) => store.documents(store.container(database, container)),
     stop: async () => {
       const closed = once(server, 'close');
@@ -93,57 +92,72 @@ interface Account {
   store: CosmosStore;
   faults: CosmosFaults;
   requests: Map<string, number>;
+  charges: Map<string, number>;
   options: CosmosSimulatorOptions;
+  throughput: Throughput;
 }
 
 async function handle(account: Account, request: IncomingMessage, response: ServerResponse): Promise<void> {
-  const { store, faults, requests, options } = account;
+  const { faults, requests, charges } = account;
   if (faults.down) return void request.socket.destroy();
   const path = new URL(request.url ?? '/', 'https://account').pathname;
   const segments = path.split('/').filter(Boolean).map(decodeURIComponent);
-  const forDocuments = segments[4] === 'docs';
+  const operation = operationOf(request.method ?? '', segments, request.headers);
   const body = await readBody(request);
-  count(requests, `${request.method} ${segments[(segments.length - 1) & ~1] ?? 'account'}`);
+  add(requests, `${request.method} ${segments[(segments.length - 1) & ~1] ?? 'account'}`, 1);
   if (faults.delayMs > 0) await delay(faults.delayMs);
   while (faults.frozen && request.socket.writable) await delay(FROZEN_POLL_MS);
-  let answer: Response;
+  const answer = await answered(account, { request, segments, body, operation });
+  if (isWrite(operation) && answer.status < 300 && faults.replyLost > 0) {
+    faults.replyLost -= 1;
+    request.socket.destroy();
+    return;
+  }
+  if (operation) add(charges, `${segments[3]} ${operation}`, answer.charge ?? 0);
+  send(response, answer);
+}
+
+async function answered(account: Account, { request, segments, body, operation }: Incoming): Promise<Response> {
+  const { store, faults, options, throughput } = account;
   try {
     const caller = await authenticate(request, segments, options);
-    if (forDocuments && faults.throttle > 0) {
-      faults.throttle -= 1;
-      throw throttled(faults.retryAfterMs);
+    if (operation) {
+      meetFaults(faults, operation);
+      throughput.admit(faults.requestUnitsPerSecond);
     }
-    const endpoint = `https://${request.headers.host ?? 'localhost'}/`;
-    answer = route(store, {
+    const done = route(store, {
       method: request.method ?? '',
       segments,
       headers: request.headers,
       body: parse(body),
       caller,
-      endpoint,
+      endpoint: `https://${request.headers.host ?? 'localhost'}/`,
+      beforeOperation: batchFaults(operation === 'batch' || operation === 'bulk' ? faults : noFaults()),
     });
+    throughput.spend(done.charge ?? 0);
+    return done;
   } catch (error) {
     if (!(error instanceof CosmosHttpError)) throw error;
-    answer = {
-      status: error.status,
-      body: { code: error.code, message: error.message },
-      headers: { ...error.headers },
-    };
+    const { status, code, message, headers, more } = error;
+    const units = operation && status !== 429 && status < 500 ? charge.refused : charge.none;
+    throughput.spend(units);
+    return { status, body: { code, message, ...more }, headers: { ...headers }, charge: units };
   }
-  if (isWrite(request) && forDocuments && answer.status < 300 && faults.replyLost > 0) {
-    faults.replyLost -= 1;
-    request.socket.destroy();
-    return;
-  }
-  send(response, answer);
 }
 
-function send(response: ServerResponse, { status, body, headers = {} }: Response): void {
+interface Incoming {
+  request: IncomingMessage;
+  segments: string[];
+  body: Buffer;
+  operation: ReturnType<typeof operationOf>;
+}
+
+function send(response: ServerResponse, { status, body, headers = {}, charge: units = 0 }: Response): void {
   const text = body === undefined ? '' : JSON.stringify(body);
   response.writeHead(status, {
     'content-type': 'application/json',
     'content-length': Buffer.byteLength(text),
-    'x-ms-request-charge': '1',
+    'x-ms-request-charge': String(units),
     'x-ms-activity-id': randomUUID(),
     'x-ms-session-token': '0:-1#1',
     'x-ms-serviceversion': 'version=2.14.0.0',
@@ -173,12 +187,8 @@ function parse(body: Buffer): unknown {
   }
 }
 
-function isWrite(request: IncomingMessage): boolean {
-  return request.method !== 'GET' && request.headers['x-ms-documentdb-isquery'] === undefined;
-}
-
-function count(requests: Map<string, number>, name: string): void {
-  requests.set(name, (requests.get(name) ?? 0) + 1);
+function add(figures: Map<string, number>, name: string, value: number): void {
+  figures.set(name, (figures.get(name) ?? 0) + value);
 }
 
 function provision(store: CosmosStore, wanted: NonNullable<CosmosSimulatorOptions['provision']>): void {

@@ -1,23 +1,10 @@
 import { randomUUID } from 'node:crypto';
-import { badRequest, conflict, notFound } from './http_error.ts';
+import { Container, type ContainerDefinition, type Document, type Scope } from './container.ts';
+import { conflict, notFound } from './http_error.ts';
 import { type Change, Journal } from './journal.ts';
+import { checkDefinition, checkId } from './rules.ts';
 
-export type Document = Record<string, unknown> & { id: string; _etag: string; _ts: number };
-
-export interface ContainerDefinition {
-  id: string;
-  partitionKey: { paths: string[]; kind?: string; version?: number };
-  /** Seconds; -1 turns expiry on without a default; absent turns it off. */
-  defaultTtl?: number;
-  [member: string]: unknown;
-}
-
-export interface Container {
-  definition: ContainerDefinition;
-  rid: string;
-  /** By partition key as JSON, then by id. */
-  partitions: Map<string, Map<string, Document>>;
-}
+export type { Container, ContainerDefinition, Document, Row, Scope } from './container.ts';
 
 interface Database {
   rid: string;
@@ -29,9 +16,11 @@ export class CosmosStore {
   readonly #databases = new Map<string, Database>();
   readonly #journal: Journal | undefined;
   readonly #nowMs: () => number;
+  readonly #partitions: number;
 
-  constructor(options: { dataFile: string | undefined; nowMs: () => number }) {
+  constructor(options: { dataFile: string | undefined; nowMs: () => number; partitions?: number }) {
     this.#nowMs = options.nowMs;
+    this.#partitions = options.partitions ?? 1;
     if (options.dataFile !== undefined) {
       for (const changes of Journal.read(options.dataFile)) this.#apply(changes);
       Journal.rewrite(options.dataFile, this.#snapshot());
@@ -72,32 +61,14 @@ export class CosmosStore {
   }
 
   createContainer(db: string, definition: ContainerDefinition): void {
-    checkId(definition.id);
-    const paths = definition.partitionKey?.paths;
-    if (
-      !Array.isArray(paths) ||
-      paths.length === 0 ||
-      !paths.every((path) => typeof path === 'string' && path.startsWith('/'))
-    ) {
-      throw badRequest('The partition key component definition paths must not be empty and start with a slash.');
-    }
+    checkDefinition(definition);
     if (this.database(db).containers.has(definition.id)) throw conflict('Container with specified id already exists.');
     this.commit([{ op: 'container', db, definition }]);
   }
 
-  /** A live document: an expired one is not there. */
-  document(container: Container, pk: string, id: string): Document | undefined {
-    const found = container.partitions.get(pk)?.get(id);
-    return found && !this.#expired(container, found) ? found : undefined;
-  }
-
-  /** Live documents of one partition, or of all, in the order of their creation. */
-  documents(container: Container, pk?: string): Document[] {
-    const partitions =
-      pk === undefined
-        ? [...container.partitions.values()]
-        : [container.partitions.get(pk) ?? new Map<string, Document>()];
-    return partitions.flatMap((partition) => [...partition.values()].filter((doc) => !this.#expired(container, doc)));
+  /** Live documents in the order of their creation. */
+  documents(container: Container, scope: Scope = {}): Document[] {
+    return [...container.rows(scope, 0)].map(({ doc }) => doc);
   }
 
   /** The stored form of a body: system properties are the server's. */
@@ -119,19 +90,10 @@ export class CosmosStore {
       lines.push([{ op: 'database', db }]);
       for (const [coll, container] of containers) {
         lines.push([{ op: 'container', db, definition: container.definition }]);
-        for (const pk of container.partitions.keys()) {
-          for (const doc of this.documents(container, pk)) lines.push([{ op: 'put', db, coll, pk, doc }]);
-        }
+        for (const { pk, doc } of container.rows({}, 0)) lines.push([{ op: 'put', db, coll, pk, doc }]);
       }
     }
     return lines;
-  }
-
-  #expired(container: Container, doc: Document): boolean {
-    const { defaultTtl } = container.definition;
-    if (defaultTtl === undefined) return false;
-    const ttl = typeof doc.ttl === 'number' ? doc.ttl : defaultTtl;
-    return ttl > 0 && this.#nowMs() >= (doc._ts + ttl) * 1000;
   }
 
   #apply(changes: readonly Change[]): void {
@@ -141,15 +103,10 @@ export class CosmosStore {
           this.#databases.set(change.db, { rid: rid(4), containers: new Map() });
           break;
         case 'container': {
-          const { id } = change.definition;
-          const existing = this.#databases.get(change.db)?.containers.get(id);
+          const { containers } = this.database(change.db);
+          const existing = containers.get(change.definition.id);
           if (existing) existing.definition = change.definition;
-          else
-            this.database(change.db).containers.set(id, {
-              definition: change.definition,
-              rid: rid(8),
-              partitions: new Map(),
-            });
+          else containers.set(change.definition.id, this.#newContainer(change.definition));
           break;
         }
         case 'dropDatabase':
@@ -158,26 +115,18 @@ export class CosmosStore {
         case 'dropContainer':
           this.database(change.db).containers.delete(change.coll);
           break;
-        case 'put': {
-          const { partitions } = this.container(change.db, change.coll);
-          const partition = partitions.get(change.pk) ?? new Map<string, Document>();
-          partitions.set(change.pk, partition.set(change.doc.id, change.doc));
+        case 'put':
+          this.container(change.db, change.coll).put(change.pk, change.doc);
           break;
-        }
         case 'remove':
-          this.container(change.db, change.coll).partitions.get(change.pk)?.delete(change.id);
+          this.container(change.db, change.coll).remove(change.pk, change.id);
           break;
       }
     }
   }
-}
 
-/** The service refuses these in ids of every kind. */
-export function checkId(id: unknown): asserts id is string {
-  if (typeof id !== 'string' || id === '' || id.length > 255 || /[/\\?#]/.test(id) || id.endsWith(' ')) {
-    throw badRequest(
-      'The input name is invalid. Ensure to provide a unique non-empty string less than 255 characters without /, \\, ? and #.',
-    );
+  #newContainer(definition: ContainerDefinition): Container {
+    return new Container({ definition, rid: rid(8), nowMs: this.#nowMs, partitions: this.#partitions });
   }
 }
 

@@ -1,8 +1,8 @@
 import { Agent } from 'node:https';
-import { type Container, CosmosClient } from '@azure/cosmos';
+import { type Container, CosmosClient, type RetryOptions } from '@azure/cosmos';
 import type { TokenCredential } from '@azure/identity';
-import { COSMOS_CONTAINERS, type ContainerName } from './containers.ts';
-import { COSMOS_CONTAINER_MISMATCH, COSMOS_SETUP_DENIED, statusOf } from './errors.ts';
+import type { ContainerName } from './containers.ts';
+import { refuse, type SetupReport, setUp } from './setup.ts';
 
 export type CosmosCredential =
   /** Account key, base64. */
@@ -21,13 +21,23 @@ export interface CosmosOptions {
 }
 
 export interface CosmosDatabase {
+  /** For reading and for work that nobody waits for: the SDK repeats what was answered 429, however long the service asks to wait. */
   container(name: ContainerName): Container;
-  /** Creates what is missing; safe to repeat and to run from many processes at once. */
-  ensure(): Promise<void>;
+  /** For writes that are repeated by the caller: a 429 comes back at once, with the service's delay. */
+  writing(name: ContainerName): Container;
+  /**
+   * Creates what is missing of the named containers (of all, by default); safe to repeat and to run from many processes at once.
+   * Rejects with ERR_COSMOS_CONTAINER_MISMATCH where documents would be refused: every one of them would be quarantined.
+   */
+  ensure(only?: readonly ContainerName[]): Promise<void>;
+  /** Makes every container as code wants it and says what it did; `check` changes nothing. */
+  setUp(options?: { check?: boolean }): Promise<SetupReport>;
   close(): void;
 }
 
 const MAX_SOCKETS = 32;
+/** The SDK looks at the last of these only before a wait, so that one wait may be longer. */
+const PATIENT = { maxRetryAttemptCount: 9, fixedRetryIntervalInMilliseconds: 0, maxWaitTimeInSeconds: 30 };
 
 export function openCosmos(options: CosmosOptions): CosmosDatabase {
   const agent = new Agent({
@@ -36,51 +46,34 @@ export function openCosmos(options: CosmosOptions): CosmosDatabase {
     minVersion: 'TLSv1.3',
     ...(options.caPem ? { ca: options.caPem } : {}),
   });
-  const { credential } = options;
-  const client = new CosmosClient({
-    endpoint: options.endpoint,
-    ...(credential.kind === 'key' ? { key: credential.key } : { aadCredentials: credential.credential }),
-    ...(credential.kind === 'entra' && credential.scope ? { aadScope: credential.scope } : {}),
-    agent,
-    connectionPolicy: {
-      requestTimeout: options.requestTimeoutMs ?? 5_000,
-      // Short, since the outbox holds the record and the archiver backs off for all calls at once.
-      retryOptions: { maxRetryAttemptCount: 5, fixedRetryIntervalInMilliseconds: 0, maxWaitTimeInSeconds: 5 },
-    },
-  });
-  const database = client.database(options.database);
+  // Two clients, since how often 429 is repeated is a matter of the client. The second one is made when it is first used.
+  const patient = newClient(options, agent, PATIENT);
+  let prompt: CosmosClient | undefined;
   return {
-    container: (name) => database.container(name),
-    ensure: () => ensure(client, options.database),
+    container: (name) => patient.database(options.database).container(name),
+    writing: (name) => {
+      prompt ??= newClient(options, agent, { maxRetryAttemptCount: 0 });
+      return prompt.database(options.database).container(name);
+    },
+    ensure: async (only) => {
+      refuse(await setUp(patient, options.database, { ...(only ? { only } : {}), mend: false }), ['unusable']);
+    },
+    setUp: (more) => setUp(patient, options.database, more),
     close: () => {
-      client.dispose();
+      patient.dispose();
+      prompt?.dispose();
       agent.destroy();
     },
   };
 }
 
-async function ensure(client: CosmosClient, name: string): Promise<void> {
-  try {
-    const { database } = await client.databases.createIfNotExists({ id: name });
-    for (const definition of COSMOS_CONTAINERS) {
-      const { resource } = await database.containers.createIfNotExists(definition);
-      const paths = resource?.partitionKey?.paths ?? [];
-      // Every document would be refused as invalid, and so be quarantined.
-      if (paths.join() !== definition.partitionKey.paths.join()) {
-        throw COSMOS_CONTAINER_MISMATCH.with(
-          `${definition.id}: partition key ${paths.join()}, wanted ${definition.partitionKey.paths.join()}`,
-        );
-      }
-    }
-  } catch (error) {
-    const status = statusOf(error);
-    // Another process created it in between: read it on the next round.
-    if (status === 409) return ensure(client, name);
-    if (status === 403)
-      throw COSMOS_SETUP_DENIED.with(
-        `database ${name}, containers ${COSMOS_CONTAINERS.map(({ id }) => id).join(', ')}`,
-        error,
-      );
-    throw error;
-  }
+function newClient(options: CosmosOptions, agent: Agent, retryOptions: RetryOptions): CosmosClient {
+  const { credential } = options;
+  return new CosmosClient({
+    endpoint: options.endpoint,
+    ...(credential.kind === 'key' ? { key: credential.key } : { aadCredentials: credential.credential }),
+    ...(credential.kind === 'entra' && credential.scope ? { aadScope: credential.scope } : {}),
+    agent,
+    connectionPolicy: { requestTimeout: options.requestTimeoutMs ?? 5_000, retryOptions },
+  });
 }

@@ -11,7 +11,7 @@ export const COSMOS_CONTAINER_MISMATCH = defineError('ERR_COSMOS_CONTAINER_MISMA
   status: 500,
   message: 'a Cosmos DB container is not as rtvoice needs it',
   remedy:
-    'Name another database, or move the data to a container with the named partition key: it cannot be changed in place.',
+    'Partition key and unique keys cannot be changed in place: name another database (RTVOICE_COSMOS_DATABASE), or copy the documents to a container that `rtvoice cosmos init` has made, and drop the old one.',
 });
 export const COSMOS_UNAVAILABLE = defineError('ERR_COSMOS_UNAVAILABLE', {
   status: 503,
@@ -23,6 +23,12 @@ export function statusOf(error: unknown): number | undefined {
   const { code, statusCode } = (error ?? {}) as { code?: unknown; statusCode?: unknown };
   if (typeof code === 'number') return code;
   return typeof statusCode === 'number' ? statusCode : undefined;
+}
+
+/** The SDK hides the answer to a batch in an error without a status; what it was stands in the cause. */
+export function unwrapped(error: unknown): unknown {
+  if (!(error instanceof Error) || 'code' in error) return error;
+  return error.cause ?? error;
 }
 
 /** Statuses that no retry will change: the document itself is at fault. Anything else may pass, so the record waits. */

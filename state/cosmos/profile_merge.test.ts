@@ -24,7 +24,6 @@ test('fields are laid over what is there, also over what this release does not k
     language: 'de',
     plan: 'gold',
     newer: { deep: 1 },
-    envelope: header,
     callCount: 2,
     lastCall: 'c2',
     lastCallAtMs: 5,
@@ -44,10 +43,10 @@ test('an update cannot touch what the merge keeps', () => {
   const merged = mergeProfile(
     undefined,
     'u',
-    update('1', { id: 'x', userId: 'x', callCount: 99, applied: [], _etag: 'x' }),
+    update('1', { id: 'x', userId: 'x', callCount: 99, applied: [], _etag: 'x', ttl: 1, sealed: 'x' }),
   );
   assert.deepEqual(
-    [merged?.id, merged?.userId, merged?.callCount, merged?.applied, merged?._etag],
-    ['u', 'u', 1, ['1'], undefined],
+    [merged?.id, merged?.userId, merged?.callCount, merged?.applied, merged?._etag, merged?.ttl, merged?.sealed],
+    ['u', 'u', 1, ['1'], undefined, undefined, undefined],
   );
 });

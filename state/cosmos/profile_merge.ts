@@ -20,6 +20,10 @@ const RESERVED = new Set([
   'lastCallAtMs',
   'applied',
   'envelope',
+  'schemaVersion',
+  'sealed',
+  // Retention is not the caller's to set.
+  'ttl',
   '_etag',
   '_rid',
   '_self',
@@ -27,7 +31,7 @@ const RESERVED = new Set([
   '_attachments',
 ]);
 
-/** The profile after an update, or undefined when the update is in it already. Fields that are not in the update stay. */
+/** The profile after an update, both in clear, or undefined when the update is in it already. Fields that are not in the update stay. */
 export function mergeProfile(
   stored: ProfileDocument | undefined,
   id: string,
@@ -44,7 +48,6 @@ export function mergeProfile(
     ...Object.fromEntries(fields),
     id,
     userId: id,
-    envelope: update.header,
     callCount: (stored?.callCount ?? 0) + calls,
     lastCall: callConnectionId,
     lastCallAtMs: Math.max(stored?.lastCallAtMs ?? 0, typeof atMs === 'number' ? atMs : 0),

@@ -12,7 +12,7 @@ import { Archiver, type ArchiverOptions } from '../../state/outbox/archiver.ts';
 import { ForeignSweep } from '../../state/outbox/foreign_sweep.ts';
 import { ArchiveMetrics } from '../../state/outbox/metrics.ts';
 import { OrphanFinaliser } from '../../state/outbox/orphan.ts';
-import type { CallArchive } from '../../state/outbox/ports.ts';
+import type { ArchiveRecord, CallArchive } from '../../state/outbox/ports.ts';
 import { OutboxStream } from '../../state/outbox/stream.ts';
 import { callRefOf, type Leases, openLeases, placed, ringOf } from '../support/leases.ts';
 import { startRedis, type TestRedis } from '../support/redis.ts';
@@ -156,4 +156,17 @@ export async function answeredCall(bench: ArchiveBench, callConnectionId: string
     onStored: (call, ids) => own?.archiver.nudge(call, ids),
   });
   return { manager, lease };
+}
+
+/** Makes what is marked larger than a document may be, which a turn of ours cannot reach; all else is the real archive. */
+export function oversized(archive: CallArchive, marked: string): CallArchive {
+  const padded = (record: ArchiveRecord) =>
+    record.body.text === marked ? { ...record, body: { ...record.body, pad: 'x'.repeat(2_200_000) } } : record;
+  const { writeAll } = archive;
+  return {
+    readCall: (id) => archive.readCall(id),
+    recordIds: (id) => archive.recordIds(id),
+    write: (record) => archive.write(padded(record)),
+    ...(writeAll ? { writeAll: (records) => writeAll.call(archive, records.map(padded)) } : {}),
+  };
 }

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { after, before, beforeEach, test } from 'node:test';
 import { ENVELOPE_VERSION } from '../../state/envelope.ts';
 import type { CallArchive } from '../../state/outbox/ports.ts';
-import { type ArchiveBench, answeredCall, newArchiver, startArchive } from './archive_bench.ts';
+import { type ArchiveBench, answeredCall, newArchiver, oversized, startArchive } from './archive_bench.ts';
 import { newCallId } from './support.ts';
 
 let bench: ArchiveBench;
@@ -77,16 +77,8 @@ test('while Cosmos is away records wait, and come once when it is back, lost rep
 });
 
 test('what the archive refuses for good is quarantined with its reason, and the rest goes on: all sets add up', async (t) => {
-  const refusing: CallArchive = {
-    readCall: (id) => bench.archive.readCall(id),
-    recordIds: (id) => bench.archive.recordIds(id),
-    // The size limit of a real document is beyond what a turn may hold: the refusal is made here, the rest is real.
-    write: (record) =>
-      bench.archive.write(
-        record.body.text === 'poison' ? { ...record, body: { ...record.body, pad: 'x'.repeat(2_200_000) } } : record,
-      ),
-  };
-  const own = newArchiver(bench, 'w-a', { archive: refusing });
+  // A real document of that size is beyond what a turn may hold: it is made here, the rest is real.
+  const own = newArchiver(bench, 'w-a', { archive: oversized(bench.archive, 'poison') });
   t.after(() => own.stop());
   const call = newCallId();
   const { manager } = await answeredCall(bench, call, own);

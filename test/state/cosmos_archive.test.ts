@@ -133,7 +133,7 @@ test('an Entra identity uses containers that exist and names what is missing oth
   assert.equal((await new CosmosArchive({ database: open(entra('bad')) }).write(turn(newCallId(), 1))).kind, 'later');
   assert.deepEqual(
     COSMOS_CONTAINERS.map(({ id }) => id),
-    ['transcripts', 'profiles'],
+    ['transcripts', 'profiles', 'analytics', 'audit', 'metrics', 'keys'],
   );
 });
 
@@ -178,6 +178,7 @@ test('a call is read in the order of speaking, with its end record', async () =>
     id: 'turn-000001',
     callConnectionId: call,
     kind: 'turn',
+    schemaVersion: 1,
     envelope: { v: 1, alg: 'none' },
   });
 });

@@ -139,12 +139,7 @@ test('queries stay in their partition, filter, sort and page', async () => {
       .length,
     4,
   );
-  for (const query of [
-    'SELECT DISTINCT c.n FROM c',
-    'SELECT * FROM c OFFSET 1 LIMIT 1',
-    'SELECT * FROM c WHERE c.n = @x',
-    'nonsense',
-  ]) {
+  for (const query of ['SELECT c.n FROM d', 'SELECT * FROM c WHERE c.n = @x', 'nonsense']) {
     assert.equal(await codeOf(queried.items.query(query, { partitionKey: 'one' }).fetchAll()), 400, query);
   }
 });
