@@ -1,4 +1,6 @@
 import { defineError } from '../platform/errors.ts';
+import type { RecordKind } from '../security/sealing/policy.ts';
+import { asSealedText, type SealedText } from '../security/sealing/sealed_text.ts';
 
 /**
  * The breaking version of stored records that this code writes. Additions do not raise it: readers keep fields they do not know
@@ -43,23 +45,29 @@ export interface Envelope {
 
 /** Names a record for sealing (associated data) and for errors; never a storage key, since records travel between stores. */
 export interface RecordRef {
-  readonly kind: 'session' | 'context' | 'history' | 'turn' | 'summary' | 'profile';
+  readonly kind: RecordKind;
   readonly id: string;
 }
 
-/** Turns a record's body into stored text and back. Asynchronous because a sealing codec may have to fetch a key. */
+/** Turns a record's body into stored text and back. Both may have to wait for a key; sealing does not once the call's key is there. */
 export interface RecordCodec {
-  seal(ref: RecordRef, body: object): Promise<string>;
+  seal(ref: RecordRef, body: object): SealedText | Promise<SealedText>;
   open(ref: RecordRef, text: string): Promise<Record<string, unknown>>;
+  /**
+   * The same for the same record with the same content, and tells nothing of the content to who has no key. Undefined for a record
+   * in clear, of which a bare hash tells no more than it does itself.
+   */
+  tag?(text: SealedText): string | undefined;
 }
 
+/** Where the deployment has turned sealing off. */
 export const plainCodec: RecordCodec = {
-  seal: async (_ref, body) => encodeRecord(body),
+  seal: (_ref, body) => encodeRecord(body),
   open: async (ref, text) => decodeRecord(ref, text),
 };
 
-export function encodeRecord(body: object): string {
-  return JSON.stringify({ ...PLAIN_HEADER, body });
+export function encodeRecord(body: object): SealedText {
+  return asSealedText(JSON.stringify({ ...PLAIN_HEADER, body }));
 }
 
 export function decodeRecord(ref: RecordRef, text: string): Record<string, unknown> {

@@ -187,6 +187,10 @@ export interface LeaseTable {
 
   /** For the archiver: calls that may have records to archive, oldest first. */
   unsent(limit: number, offset?: number): Promise<UnsentCall[]>;
+  /** After a restore: calls that are placed from now on get fences above `floor`. The floor that holds, which may be higher. */
+  raiseFenceFloor(floor: number): Promise<number>;
+  /** Records of a call were brought back from a spool: the archiver looks at it again. Safe to repeat. */
+  enterUnsent(callRef: string, callConnectionId: string): Promise<void>;
   /** For the archiver, after the end record is archived and the stream is empty. */
   markSent(callRef: string): Promise<void>;
   /** For the archiver: claims or extends the draining of one call's stream. */
@@ -221,10 +225,14 @@ export interface SessionRecord {
   nextSeq: number;
 }
 
+/** Kinds of records that the archive takes; each has its container. */
+export const ARCHIVE_KINDS = ['turn', 'summary', 'profile', 'analytics', 'audit', 'metrics'] as const;
+export type ArchiveKind = (typeof ARCHIVE_KINDS)[number];
+
 /** A record on its way to Cosmos DB. `id` is fixed by its content, so that a retry is harmless. */
 export interface OutboxEntry {
   id: string;
-  kind: 'turn' | 'summary' | 'profile';
+  kind: ArchiveKind;
   body: Record<string, unknown>;
 }
 
@@ -251,7 +259,8 @@ export interface Checkpoint {
   /** Grows with each write of one owner: a repeated id changes nothing. */
   writeId: number;
   session: SessionRecord;
-  context: Record<string, unknown>;
+  /** Without it the context stands as it was last written. */
+  context?: Record<string, unknown>;
   /** Entries since the last acknowledged checkpoint. */
   history: readonly HistoryEntry[];
   outbox: readonly OutboxEntry[];
@@ -283,11 +292,16 @@ export type CheckpointOutcome =
 /** One call's records in Redis; every method is one script in the call's slot. */
 export interface CallStore {
   /** Takeover, step two: raises the call's fence and returns its state. */
-  claim(request: {
-    callConnectionId: string;
-    fence: number;
-    incarnation: string;
-  }): Promise<{ kind: 'claimed'; call: StoredCall; lastWriteId: number } | { kind: 'refused'; storedFence: number }>;
+  claim(request: { callConnectionId: string; fence: number; incarnation: string }): Promise<
+    | {
+        kind: 'claimed';
+        call: StoredCall;
+        /** What the archive has refused for good, as far as it can be read: an emptied Redis needs it again. */
+        quarantined: OutboxEntry[];
+        lastWriteId: number;
+      }
+    | { kind: 'refused'; storedFence: number }
+  >;
   /** Context, history and outbox in one step; all or nothing. */
   checkpoint(checkpoint: Checkpoint): Promise<CheckpointOutcome>;
   /** Extends the TTLs of a live call's keys (not of authentication state). */

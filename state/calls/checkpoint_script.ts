@@ -7,6 +7,8 @@ import { defineScript } from '../redis/script.ts';
  * History is a stream whose ids are the sequence numbers: order and uniqueness are the server's. `priorSeq` is what the writer
  * believes Redis holds: less than that means Redis has lost data, and the writer sends everything (`replace`).
  * History is trimmed to `maxHistory` entries, but never past the newest turn that has stood in the outbox.
+ * The session is a hash: the owner's record is one field of it, beside those that applications add (AsyncAzureRedisManager).
+ * An empty context stands for the one that Redis has; should it have none, data were lost here too.
  * `outboxIds` remembers what was ever appended, so that an entry sent again after the archiver took it is not written twice.
  *
  * ARGV fence, incarnation, writeId, format, ownerTtlMs, sessionTtlMs, contextTtlMs, historyTtlMs, outboxTtlMs, summaryTtlMs,
@@ -24,11 +26,12 @@ if stored > 0 and stored < fence then return {'unclaimed', stored} end
 if stored == fence and tonumber(ARGV[3]) <= tonumber(owner[3] or 0) then return {'repeated', tonumber(owner[3])} end
 
 local replace = ARGV[13] == '1'
+local kept = ARGV[16] == ''
 local last = 0
 if not replace then
   local newest = redis.call('XREVRANGE', historyKey, '+', '-', 'COUNT', 1)
   if newest[1] then last = tonumber(string.match(newest[1][1], '^%d+')) end
-  if last < tonumber(ARGV[14]) then return {'gap', last} end
+  if last < tonumber(ARGV[14]) or (kept and redis.call('EXISTS', contextKey) == 0) then return {'gap', last} end
 end
 
 local function count()
@@ -36,8 +39,9 @@ local function count()
 end
 local callBefore, conversationBefore = count()
 -- First a write that a full server refuses: it judges memory once, at the start of a script, and would still let DEL through.
-redis.call('SET', sessionKey, ARGV[15], 'PX', ARGV[6])
-redis.call('SET', contextKey, ARGV[16], 'PX', ARGV[7])
+redis.call('HSET', sessionKey, '_record', ARGV[15])
+redis.call('PEXPIRE', sessionKey, ARGV[6])
+if kept then redis.call('PEXPIRE', contextKey, ARGV[7]) else redis.call('SET', contextKey, ARGV[16], 'PX', ARGV[7]) end
 if replace then redis.call('DEL', historyKey) end
 local at = 19
 for _ = 1, tonumber(ARGV[18]) do

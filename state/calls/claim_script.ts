@@ -8,7 +8,7 @@ import { defineScript } from '../redis/script.ts';
  */
 export const CLAIM_SCRIPT = defineScript({
   name: 'callClaim',
-  keys: ['owner', 'session', 'context', 'history', 'outbox'],
+  keys: ['owner', 'session', 'context', 'history', 'outbox', 'quarantine'],
   lua: `
 local owner = redis.call('HMGET', ownerKey, 'fence', 'incarnation', 'format', 'writeId')
 if tonumber(owner[3] or 0) > tonumber(ARGV[3]) then return {'format', tonumber(owner[3])} end
@@ -21,8 +21,9 @@ if stored < fence then
 end
 for i = 1, 5 do redis.call('PEXPIRE', KEYS[i], ARGV[3 + i]) end
 return {
-  'claimed', writeId, redis.call('GET', sessionKey), redis.call('GET', contextKey),
-  redis.call('XRANGE', historyKey, '-', '+'), redis.call('XRANGE', outboxKey, '-', '+', 'COUNT', ARGV[9])
+  'claimed', writeId, redis.call('HGET', sessionKey, '_record'), redis.call('GET', contextKey),
+  redis.call('XRANGE', historyKey, '-', '+'), redis.call('XRANGE', outboxKey, '-', '+', 'COUNT', ARGV[9]),
+  redis.call('XRANGE', quarantineKey, '-', '+', 'COUNT', ARGV[9])
 }
 `,
 });

@@ -1,9 +1,12 @@
 import { RECORD_VERSION } from '../../contract/records.ts';
+import { systemClock } from '../../platform/clock.ts';
 import { RECORD_UNREADABLE } from '../envelope.ts';
 import type { CallSummary, CheckpointOutcome, HistoryEntry, OutboxEntry, SessionRecord, StoredCall } from '../ports.ts';
+import { type CallFigures, callAnalytics } from './analytics.ts';
 import { type ConversationLimits, checkContext, checkHistoryText, DEFAULT_LIMITS } from './conversation_limits.ts';
 import type { CallIdentity, ConversationOptions } from './conversation_options.ts';
 import { CALL_FENCED } from './errors.ts';
+import { applicationIdentity, type ConversationSource, nextApplicationOwner } from './library_owner.ts';
 import { SUMMARY_ID, turnId } from './record_ids.ts';
 import { Unarchived } from './unarchived.ts';
 
@@ -35,6 +38,8 @@ export class ConversationManager {
   /** Counts changes: what was confirmed at this number is clean. */
   #change = 0;
   #confirmedChange = 0;
+  /** The change that touched the context last: a context that Redis has is not sent again. */
+  #contextChange = 0;
   #fullDue = false;
   #fenced = false;
   #running: Promise<unknown> = Promise.resolve();
@@ -43,14 +48,14 @@ export class ConversationManager {
   private constructor(
     options: ConversationOptions,
     call: StoredCall & { session: SessionRecord },
-    lastWriteId: number,
+    { lastWriteId, quarantined }: { lastWriteId: number; quarantined: readonly OutboxEntry[] },
   ) {
     this.#options = options;
     this.#limits = { ...DEFAULT_LIMITS, ...options.limits };
     this.#session = call.session;
     this.#context = call.context;
     this.#history = call.history;
-    this.#unarchived = new Unarchived(call.unarchived, this.#limits.maxUnarchivedLength);
+    this.#unarchived = new Unarchived({ pending: call.unarchived, quarantined }, this.#limits.maxUnarchivedLength);
     this.#confirmedSeq = call.session.nextSeq - 1;
     this.#writeId = lastWriteId;
   }
@@ -58,13 +63,35 @@ export class ConversationManager {
   /** A call that has no record yet. Nothing is written before the first `persist`. */
   static start(options: ConversationOptions, identity: CallIdentity, state: string): ConversationManager {
     const session = { ...identity, v: RECORD_VERSION, state, recentEventIds: [], dialogue: null, nextSeq: 1 };
-    const manager = new ConversationManager(options, { session, context: {}, history: [], unarchived: [] }, 0);
+    const nothing = { session, context: {}, history: [], unarchived: [] };
+    const manager = new ConversationManager(options, nothing, { lastWriteId: 0, quarantined: [] });
     manager.#changed();
+    manager.#contextChange = manager.#change;
     return manager;
   }
 
-  /** Takeover: claims the call under the owner's fence and loads what Redis holds. */
-  static async fromRedis(options: ConversationOptions, callConnectionId: string): Promise<FromRedisOutcome> {
+  /** For applications: the conversation as Redis has it, or a new one. Rejects with ERR_CALL_FENCED while a worker holds the call. */
+  static fromRedis(sessionId: string, source: ConversationSource): Promise<ConversationManager>;
+  /** For workers, takeover: claims the call under the owner's fence and loads what Redis holds. */
+  static fromRedis(options: ConversationOptions, callConnectionId: string): Promise<FromRedisOutcome>;
+  static fromRedis(
+    first: string | ConversationOptions,
+    second: ConversationSource | string,
+  ): Promise<ConversationManager | FromRedisOutcome> {
+    if (typeof first === 'string') return ConversationManager.#open(first, second as ConversationSource);
+    return ConversationManager.#claim(first, second as string);
+  }
+
+  static async #open(sessionId: string, source: ConversationSource): Promise<ConversationManager> {
+    const clock = source.clock ?? systemClock;
+    const options = { store: source.calls, owner: await nextApplicationOwner(source, sessionId), clock };
+    const outcome = await ConversationManager.#claim(options, sessionId);
+    if (outcome.kind === 'refused') throw CALL_FENCED.with('another process has just opened this conversation');
+    if (outcome.kind === 'loaded') return outcome.manager;
+    return ConversationManager.start(options, applicationIdentity(sessionId, clock), 'open');
+  }
+
+  static async #claim(options: ConversationOptions, callConnectionId: string): Promise<FromRedisOutcome> {
     const claim = await options.store.claim({ callConnectionId, ...options.owner });
     if (claim.kind === 'refused') return claim;
     const { session, history } = claim.call;
@@ -72,7 +99,7 @@ export class ConversationManager {
     const newest = history.at(-1);
     if (newest && newest.seq !== session.nextSeq - 1)
       throw RECORD_UNREADABLE.with(`history of ${callConnectionId} ends at ${newest.seq}`);
-    return { kind: 'loaded', manager: new ConversationManager(options, { ...claim.call, session }, claim.lastWriteId) };
+    return { kind: 'loaded', manager: new ConversationManager(options, { ...claim.call, session }, claim) };
   }
 
   get session(): Readonly<SessionRecord> {
@@ -85,6 +112,11 @@ export class ConversationManager {
 
   get history(): readonly HistoryEntry[] {
     return this.#history;
+  }
+
+  /** The end record, once `finish` was called here. */
+  get summary(): Readonly<CallSummary> | undefined {
+    return this.#summary;
   }
 
   get fenced(): boolean {
@@ -104,11 +136,13 @@ export class ConversationManager {
 
   /** Merges `patch` into the context; a member that is undefined goes. */
   updateContext(patch: Record<string, unknown>): void {
+    if (Object.entries(patch).every(([name, value]) => Object.is(this.#context[name], value))) return;
     const merged = { ...this.#context, ...patch };
     for (const [name, value] of Object.entries(merged)) if (value === undefined) delete merged[name];
     checkContext(merged, this.#limits);
     this.#context = merged;
     this.#changed();
+    this.#contextChange = this.#change;
   }
 
   updateSession(patch: { state?: string; recentEventIds?: readonly string[]; dialogue?: unknown }): void {
@@ -121,11 +155,16 @@ export class ConversationManager {
     this.#changed();
   }
 
-  /** One turn: history now, and on its way to the archive with the next `persist`. */
-  appendToHistory(role: HistoryEntry['role'], text: string): HistoryEntry {
+  /** One turn: history now, and on its way to the archive with the next `persist`. `user` is another name of `caller`. */
+  appendToHistory(role: HistoryEntry['role'] | 'user', text: string): HistoryEntry {
     const seq = this.#session.nextSeq;
     checkHistoryText(seq, text, this.#limits);
-    const entry: HistoryEntry = { seq, role, text, atMs: this.#options.clock.wallMs() };
+    const entry: HistoryEntry = {
+      seq,
+      role: role === 'user' ? 'caller' : role,
+      text,
+      atMs: this.#options.clock.wallMs(),
+    };
     this.#history.push(entry);
     this.#session = { ...this.#session, nextSeq: seq + 1 };
     this.#unarchived.add({ id: turnId(seq), kind: 'turn', body: { ...entry, callRef: this.#session.callRef } });
@@ -147,8 +186,11 @@ export class ConversationManager {
     this.#changed();
   }
 
-  /** The end record; the first one stands. Written with the next `persist`. */
-  finish(end: Pick<CallSummary, 'reason' | 'workers' | 'partial'> & { endedAtMs: number }): void {
+  /** The end record, behind the call's figures; the first one stands. Written with the next `persist`. */
+  finish(
+    end: Pick<CallSummary, 'reason' | 'workers' | 'partial'> & { endedAtMs: number },
+    figures?: CallFigures,
+  ): void {
     if (this.#summary || this.#unarchived.has(SUMMARY_ID)) return;
     const { callConnectionId, callRef, correlationId, from, to, startedAtMs, nextSeq } = this.#session;
     const turns = nextSeq - 1;
@@ -163,8 +205,15 @@ export class ConversationManager {
       turns,
       ...end,
     };
+    // Before the end record: nothing is waited for behind that.
+    if (figures) this.#unarchived.add(callAnalytics(this.#summary, figures));
     this.#unarchived.add({ id: SUMMARY_ID, kind: 'summary', body: { ...this.#summary } });
     this.#changed();
+  }
+
+  /** Records that Redis has not confirmed. */
+  get unstored(): OutboxEntry[] {
+    return this.#unarchived.unstored();
   }
 
   /** Ids of the records that Cosmos DB has not confirmed: what an archiver that takes the call over has to wait for. */
@@ -246,7 +295,7 @@ export class ConversationManager {
       ...this.#options.owner,
       writeId: this.#writeId,
       session: this.#session,
-      context: this.#context,
+      ...(full || this.#contextChange > this.#confirmedChange ? { context: this.#context } : {}),
       history,
       outbox,
       full,

@@ -10,7 +10,7 @@ export const READ_SCRIPT = defineScript({
   keys: ['session', 'context', 'history', 'outbox'],
   lua: `
 return {
-  redis.call('GET', sessionKey), redis.call('GET', contextKey),
+  redis.call('HGET', sessionKey, '_record'), redis.call('GET', contextKey),
   redis.call('XRANGE', historyKey, '-', '+'), redis.call('XRANGE', outboxKey, '-', '+', 'COUNT', ARGV[1])
 }
 `,

@@ -1,5 +1,6 @@
+import type { SealedText } from '../../security/sealing/sealed_text.ts';
 import { ENVELOPE_VERSION, plainCodec, RECORD_VERSION_UNKNOWN, type RecordCodec } from '../envelope.ts';
-import type { CallStore, Checkpoint, CheckpointOutcome, OutboxEntry, StoredCall } from '../ports.ts';
+import type { CallStore, Checkpoint, CheckpointOutcome, HistoryEntry, OutboxEntry, StoredCall } from '../ports.ts';
 import type { RedisClient } from '../redis/client.ts';
 import { CHECKPOINT_SCRIPT } from './checkpoint_script.ts';
 import { CLAIM_SCRIPT } from './claim_script.ts';
@@ -7,9 +8,11 @@ import { contentHash } from './content.ts';
 import { CALL_RECORD_INVALID } from './errors.ts';
 import type { CallKeys } from './keys.ts';
 import { READ_SCRIPT } from './read_script.ts';
+import { turnId } from './record_ids.ts';
 import { REFRESH_SCRIPT } from './refresh_script.ts';
-import { historyFrom, outboxFrom, type StreamItem, sessionFrom } from './stored_records.ts';
+import { historyFrom, outboxFrom, readableFrom, type StreamItem, sessionFrom } from './stored_records.ts';
 import type { CallTtls } from './ttls.ts';
+import { turnBody, turnRef } from './turn_record.ts';
 
 /** Entries of the outbox that a claim brings into memory; more than that stay in Redis alone until they are archived. */
 const CLAIM_OUTBOX_LIMIT = 2_000;
@@ -20,6 +23,15 @@ type CheckpointReply = [
   callKeys?: number,
   conversationKeys?: number,
 ];
+
+/** What of a checkpoint goes into Redis as content. The type of its texts keeps out what no codec has seen. */
+interface CheckpointRecords {
+  session: SealedText;
+  context: SealedText | undefined;
+  summary: SealedText | undefined;
+  history: { seq: number; text: SealedText }[];
+  outbox: { entry: OutboxEntry; text: SealedText }[];
+}
 
 export interface RedisCallStoreOptions {
   /** The fast-fail client: a command that cannot be sent is an error (ERR_REDIS_…), never queued. */
@@ -54,11 +66,11 @@ export class RedisCallStore implements CallStore {
   }): ReturnType<CallStore['claim']> {
     checkFence(request);
     const id = request.callConnectionId;
-    const { owner, session, context, history, outbox } = this.#keys;
+    const { owner, session, context, history, outbox, quarantine } = this.#keys;
     const ttls = this.#ttls;
     const [kind, figure, ...records] = await this.#redis.run<[string, number, ...unknown[]]>(
       CLAIM_SCRIPT,
-      [owner(id), session(id), context(id), history(id), outbox(id)],
+      [owner(id), session(id), context(id), history(id), outbox(id), quarantine(id)],
       [
         request.fence,
         request.incarnation,
@@ -73,7 +85,10 @@ export class RedisCallStore implements CallStore {
     );
     if (kind === 'format') throw unknownFormat(id, figure);
     if (kind === 'refused') return { kind: 'refused', storedFence: figure };
-    return { kind: 'claimed', lastWriteId: figure, call: await this.#decode(id, records) };
+    const call = await this.#decode(id, records);
+    // Behind the session, by which a codec that seals finds the key.
+    const quarantined = await readableFrom(this.#codec, id, records[4] as StreamItem[]);
+    return { kind: 'claimed', lastWriteId: figure, call, quarantined };
   }
 
   async checkpoint(checkpoint: Checkpoint): Promise<CheckpointOutcome> {
@@ -134,11 +149,38 @@ export class RedisCallStore implements CallStore {
     if (conversation > 0) this.#redis.metrics.keyCreated('conversation', conversation);
   }
 
+  /** The session comes first: a codec that seals finds the call's key by it. */
+  async #sealed(checkpoint: Checkpoint): Promise<CheckpointRecords> {
+    const { callConnectionId: id, session, context, summary } = checkpoint;
+    const codec = this.#codec;
+    const records: CheckpointRecords = {
+      session: await codec.seal({ kind: 'session', id }, session),
+      context: context && (await codec.seal({ kind: 'context', id }, context)),
+      summary: summary && (await codec.seal({ kind: 'summary', id }, summary)),
+      history: [],
+      outbox: [],
+    };
+    const turns = new Map<string, { entry: HistoryEntry; text: SealedText }>();
+    for (const entry of checkpoint.history) {
+      const text = await codec.seal(turnRef(id, entry.seq), turnBody(entry, session.callRef));
+      records.history.push({ seq: entry.seq, text });
+      turns.set(turnId(entry.seq), { entry, text });
+    }
+    for (const entry of checkpoint.outbox) {
+      const turn = turns.get(entry.id);
+      const same = turn && isSameTurn(turn.entry, entry.body) ? turn.text : undefined;
+      const text = same ?? (await codec.seal({ kind: entry.kind, id: `${id}/${entry.id}` }, entry.body));
+      records.outbox.push({ entry, text });
+    }
+    return records;
+  }
+
   async #checkpointArguments(checkpoint: Checkpoint): Promise<(string | number)[]> {
-    const { callConnectionId: id, session, history, outbox } = checkpoint;
+    const { session, history } = checkpoint;
     const ttls = this.#ttls;
-    const turnSeqs = outbox.map((entry) => (entry.kind === 'turn' ? Number(entry.body.seq) || 0 : 0));
-    const args: (string | number)[] = [
+    const turnSeqs = checkpoint.outbox.map((entry) => (entry.kind === 'turn' ? Number(entry.body.seq) || 0 : 0));
+    const records = await this.#sealed(checkpoint);
+    return [
       checkpoint.fence,
       checkpoint.incarnation,
       checkpoint.writeId,
@@ -153,20 +195,19 @@ export class RedisCallStore implements CallStore {
       Math.max(0, ...turnSeqs),
       checkpoint.full ? 1 : 0,
       session.nextSeq - 1 - history.length,
-      await this.#codec.seal({ kind: 'session', id }, session),
-      await this.#codec.seal({ kind: 'context', id }, checkpoint.context),
-      checkpoint.summary ? await this.#codec.seal({ kind: 'summary', id }, checkpoint.summary) : '',
-      history.length,
+      records.session,
+      records.context ?? '',
+      records.summary ?? '',
+      records.history.length,
+      ...records.history.flatMap(({ seq, text }) => [seq, text]),
+      records.outbox.length,
+      ...records.outbox.flatMap(({ entry, text }) => [
+        dedupeId(entry, this.#codec.tag?.(text)),
+        entry.id,
+        entry.kind,
+        text,
+      ]),
     ];
-    for (const entry of history) {
-      args.push(entry.seq, await this.#codec.seal({ kind: 'history', id: `${id}/${entry.seq}` }, entry));
-    }
-    args.push(outbox.length);
-    for (const entry of outbox) {
-      const record = await this.#codec.seal({ kind: entry.kind, id: `${id}/${entry.id}` }, entry.body);
-      args.push(dedupeId(entry), entry.id, entry.kind, record);
-    }
-    return args;
   }
 
   async #decode(id: string, [session, context, history, outbox]: unknown[]): Promise<StoredCall> {
@@ -181,9 +222,17 @@ export class RedisCallStore implements CallStore {
   }
 }
 
-/** The same id with other content (two owners after Redis was emptied) is another record: neither may vanish. */
-export function dedupeId(entry: OutboxEntry): string {
-  return `${entry.id}#${contentHash(entry.body)}`;
+/** The rest of a turn is made together with these. */
+function isSameTurn(entry: HistoryEntry, body: Record<string, unknown>): boolean {
+  return entry.text === body.text && entry.atMs === body.atMs && entry.role === body.role;
+}
+
+/**
+ * The same id with other content (two owners after Redis was emptied) is another record: neither may vanish. `tag` is that of the
+ * sealed record: a bare hash of a short text or a number can be found by trying.
+ */
+export function dedupeId(entry: OutboxEntry, tag = contentHash(entry.body)): string {
+  return `${entry.id}#${tag}`;
 }
 
 function unknownFormat(id: string, format: number): Error {

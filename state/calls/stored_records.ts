@@ -1,5 +1,7 @@
+import { RtvoiceError } from '../../platform/errors.ts';
 import { RECORD_UNREADABLE, type RecordCodec } from '../envelope.ts';
-import type { HistoryEntry, OutboxEntry, SessionRecord } from '../ports.ts';
+import { ARCHIVE_KINDS, type ArchiveKind, type HistoryEntry, type OutboxEntry, type SessionRecord } from '../ports.ts';
+import { entryOf, turnRef } from './turn_record.ts';
 
 /** One entry of a stream as Redis answers it: id, then field and value in turn. */
 export type StreamItem = [id: string, fields: string[]];
@@ -30,8 +32,8 @@ export async function historyFrom(
   const entries: HistoryEntry[] = [];
   for (const item of items) {
     const seq = Number(item[0].split('-')[0]);
-    const ref = { kind: 'history', id: `${id}/${seq}` } as const;
-    const body = await codec.open(ref, streamField(item, 'e') ?? '');
+    const ref = turnRef(id, seq);
+    const body = entryOf(await codec.open(ref, streamField(item, 'e') ?? ''));
     if (body.seq !== seq || typeof body.text !== 'string' || typeof body.role !== 'string')
       throw RECORD_UNREADABLE.with(`history ${ref.id}`);
     entries.push(body as unknown as HistoryEntry);
@@ -48,15 +50,29 @@ export async function outboxFrom(codec: RecordCodec, id: string, items: readonly
   return entries;
 }
 
-export function outboxFields(
+/** As {@link outboxFrom}, for a quarantine: what cannot be read may be just why it stands there, and keeps nobody from the rest. */
+export async function readableFrom(
+  codec: RecordCodec,
   id: string,
-  item: StreamItem,
-): { entryId: string; kind: OutboxEntry['kind']; record: string } {
+  items: readonly StreamItem[],
+): Promise<OutboxEntry[]> {
+  const entries: OutboxEntry[] = [];
+  for (const item of items) {
+    try {
+      entries.push(...(await outboxFrom(codec, id, [item])));
+    } catch (error) {
+      if (!(error instanceof RtvoiceError)) throw error;
+    }
+  }
+  return entries;
+}
+
+export function outboxFields(id: string, item: StreamItem): { entryId: string; kind: ArchiveKind; record: string } {
   const entryId = streamField(item, 'id');
   const kind = streamField(item, 'kind');
   const record = streamField(item, 'e');
-  if (entryId === undefined || record === undefined || (kind !== 'turn' && kind !== 'summary' && kind !== 'profile')) {
+  if (entryId === undefined || record === undefined || !ARCHIVE_KINDS.some((each) => each === kind)) {
     throw RECORD_UNREADABLE.with(`outbox ${id}/${item[0]}`);
   }
-  return { entryId, kind, record };
+  return { entryId, kind: kind as ArchiveKind, record };
 }

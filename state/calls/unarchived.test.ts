@@ -8,7 +8,7 @@ const entry = (id: string): OutboxEntry => ({ id, kind: 'turn', body: { text: 'x
 const ids = (entries: OutboxEntry[]) => entries.map(({ id }) => id);
 
 test('entries leave when they are confirmed, in any order', () => {
-  const held = new Unarchived([entry('a')], 1_000);
+  const held = new Unarchived({ pending: [entry('a')], quarantined: [] }, 1_000);
   held.add(entry('b'));
   assert.deepEqual([ids(held.all()), ids(held.unstored())], [['a', 'b'], ['b']]);
   held.stored(['b', 'unknown']);
@@ -18,7 +18,7 @@ test('entries leave when they are confirmed, in any order', () => {
 });
 
 test('beyond the bound memory lets go of the oldest that Redis has, never of what it has not', () => {
-  const held = new Unarchived([entry('a'), entry('b'), entry('c')], 100);
+  const held = new Unarchived({ pending: [entry('a'), entry('b'), entry('c')], quarantined: [] }, 100);
   for (const id of ['d', 'e', 'f']) held.add(entry(id));
   assert.deepEqual(ids(held.all()), ['d', 'e', 'f']);
   assert.equal(held.size, 6);
@@ -31,7 +31,17 @@ test('beyond the bound memory lets go of the oldest that Redis has, never of wha
 });
 
 test('what is quarantined is not waited for, but is written again with the rest', () => {
-  const held = new Unarchived([entry('a'), entry('b')], 1_000);
+  const held = new Unarchived({ pending: [entry('a'), entry('b')], quarantined: [] }, 1_000);
   held.quarantined(['a']);
   assert.deepEqual([held.ids(), held.size, ids(held.all())], [['b'], 1, ['a', 'b']]);
+});
+
+test('what stood in quarantine at a takeover is waited for by nobody, and written again to an emptied Redis', () => {
+  const held = new Unarchived({ pending: [entry('b')], quarantined: [entry('a')] }, 1_000);
+  assert.deepEqual(held.ids(), ['b']);
+  assert.deepEqual(held.unstored(), []);
+  assert.deepEqual(
+    held.all().map(({ id }) => id),
+    ['a', 'b'],
+  );
 });

@@ -18,10 +18,13 @@ export class Unarchived {
   readonly #entries = new Map<string, Held>();
   #characters = 0;
 
-  /** `stored`: what a claim found in the outbox. */
-  constructor(stored: readonly OutboxEntry[], maxCharacters: number) {
+  /** What a claim found in the outbox and in the quarantine. */
+  constructor(stored: { pending: readonly OutboxEntry[]; quarantined: readonly OutboxEntry[] }, maxCharacters: number) {
     this.#maxCharacters = maxCharacters;
-    for (const entry of stored) this.#put(entry, true);
+    // An entry that stands in both was written again after its quarantine: it is tried once more.
+    for (const entry of stored.quarantined) this.#put(entry, true);
+    this.quarantined(stored.quarantined.map(({ id }) => id));
+    for (const entry of stored.pending) this.#put(entry, true);
     this.#letGo();
   }
 

@@ -251,6 +251,12 @@ export class RedisLeaseTable implements LeaseTable {
   unsent(limit: number, offset = 0): Promise<UnsentCall[]> {
     return this.#pool.unsent(limit, offset);
   }
+  enterUnsent(callRef: string, callConnectionId: string): Promise<void> {
+    return this.#pool.enterUnsent(callRef, callConnectionId);
+  }
+  raiseFenceFloor(floor: number): Promise<number> {
+    return this.#pool.raiseFenceFloor(floor);
+  }
   markSent(callRef: string): Promise<void> {
     return this.#pool.markSent(callRef);
   }

@@ -67,6 +67,17 @@ export class PoolRecords {
     }));
   }
 
+  async enterUnsent(callRef: string, callConnectionId: string): Promise<void> {
+    const script = this.#scripts.enterUnsent;
+    const args = [check.callRef(callRef), check.connection(callConnectionId)];
+    await this.#client.run(script, this.#keys.of(script), args);
+  }
+
+  async raiseFenceFloor(floor: number): Promise<number> {
+    const script = this.#scripts.raiseFloor;
+    return Number(await this.#client.run<string>(script, this.#keys.of(script), [check.fence(floor)]));
+  }
+
   async markSent(callRef: string): Promise<void> {
     const script = this.#scripts.markSent;
     await this.#client.run(script, this.#keys.of(script), [check.callRef(callRef)]);

@@ -66,16 +66,14 @@ export class CallDrain {
     const done: { streamId: string; id: string }[] = [];
     let stopped: DrainOutcome | undefined;
     let summary = false;
-    for (const item of items) {
-      const record = this.#parse(callConnectionId, item);
-      const verdict = 'verdict' in record ? record.verdict : await this.#write(record);
+    for await (const { item, record, verdict } of this.#verdicts(callConnectionId, items)) {
       if (verdict.kind === 'later')
         stopped = { kind: 'later', retryAfterMs: verdict.retryAfterMs, cause: verdict.cause };
       else if (verdict.kind === 'held') stopped = { kind: 'held' };
       else if (verdict.kind === 'quarantine') await this.#quarantine(callConnectionId, item, verdict.reason);
-      else if ('id' in record) done.push({ streamId: item[0], id: record.id });
+      else if (record) done.push({ streamId: item[0], id: record.id });
       // A quarantined end record ends the call too: nothing more will come.
-      summary ||= stopped === undefined && 'kind' in record && record.kind === 'summary';
+      summary ||= stopped === undefined && record?.kind === 'summary';
       if (stopped) break;
     }
     // Told before the stream is cut: should the cut fail, the entries are written again and found there.
@@ -91,6 +89,47 @@ export class CallDrain {
     return { stopped, summary };
   }
 
+  /** Each entry with what became of it, in order; what can be read goes to the archive together with its neighbours. */
+  async *#verdicts(
+    callConnectionId: string,
+    items: readonly StreamItem[],
+  ): AsyncGenerator<{ item: StreamItem; record: ArchiveRecord | undefined; verdict: Verdict }> {
+    let run: { item: StreamItem; record: ArchiveRecord }[] = [];
+    for (const item of items) {
+      const parsed = this.#parse(callConnectionId, item);
+      if (!('verdict' in parsed)) {
+        run.push({ item, record: parsed });
+        continue;
+      }
+      yield* this.#written(run);
+      run = [];
+      yield { item, record: undefined, verdict: parsed.verdict };
+    }
+    yield* this.#written(run);
+  }
+
+  async *#written(run: readonly { item: StreamItem; record: ArchiveRecord }[]) {
+    const records = run.map(({ record }) => record);
+    const { archive, clock } = this.#options;
+    if (!archive.writeAll) {
+      for (const { item, record } of run) {
+        const startMs = clock.monotonicMs();
+        const outcome = await archive.write(record);
+        yield { item, record, verdict: this.#verdict(record, outcome, clock.monotonicMs() - startMs) };
+      }
+      return;
+    }
+    if (run.length === 0) return;
+    const startMs = clock.monotonicMs();
+    const outcomes = await archive.writeAll(records);
+    const durationMs = clock.monotonicMs() - startMs;
+    for (const [at, { item, record }] of run.entries()) {
+      // What was not tried stays in the stream.
+      const outcome = outcomes[at] ?? { kind: 'later', throttled: false, retryAfterMs: undefined, cause: undefined };
+      yield { item, record, verdict: this.#verdict(record, outcome, durationMs) };
+    }
+  }
+
   #parse(callConnectionId: string, item: StreamItem): ArchiveRecord | { verdict: Verdict } {
     try {
       const { entryId, kind, record } = outboxFields(callConnectionId, item);
@@ -102,10 +141,8 @@ export class CallDrain {
     }
   }
 
-  async #write(record: ArchiveRecord): Promise<Verdict> {
-    const { archive, clock, log, metrics } = this.#options;
-    const startMs = clock.monotonicMs();
-    const outcome = await archive.write(record);
+  #verdict(record: ArchiveRecord, outcome: WriteOutcome, durationMs: number): Verdict {
+    const { log, metrics } = this.#options;
     switch (outcome.kind) {
       case 'refused':
         return { kind: 'quarantine', reason: outcome.reason };
@@ -118,7 +155,7 @@ export class CallDrain {
           'another record stood under this id; both are kept',
         );
     }
-    metrics.written((clock.monotonicMs() - startMs) / 1000);
+    metrics.written(durationMs / 1000);
     return { kind: 'done' };
   }
 

@@ -19,7 +19,7 @@ export class ArchiveMetrics {
     const registers = [registry];
     this.#write = new Histogram({
       name: 'rtvoice_archive_write_duration_seconds',
-      help: 'One record from the outbox to confirmed in Cosmos DB.',
+      help: 'One record from the outbox to confirmed by the archive: Cosmos DB, or the broker before it.',
       buckets: WRITE_BUCKETS,
       registers,
     });
@@ -43,7 +43,7 @@ export class ArchiveMetrics {
     const read = (of: (source: PendingSource) => number) => (this.#source ? of(this.#source) : 0);
     new Gauge({
       name: 'rtvoice_archive_pending',
-      help: 'Records of this worker that stand in the outbox and are not confirmed by Cosmos DB.',
+      help: 'Records of this worker that stand in the outbox and are not confirmed by the archive.',
       registers,
       collect() {
         this.set(read((source) => source.pending));

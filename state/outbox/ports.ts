@@ -37,6 +37,11 @@ export interface ArchivedCall {
 export interface CallArchive {
   /** Never throws: trouble is an outcome. */
   write(record: ArchiveRecord): Promise<WriteOutcome>;
+  /**
+   * Records of one call, in order; never throws. One outcome for each that was tried: nothing behind a `later` is. An archive
+   * without it takes them one by one.
+   */
+  writeAll?(records: readonly ArchiveRecord[]): Promise<WriteOutcome[]>;
   readCall(callConnectionId: string): Promise<ArchivedCall>;
   /** Ids of every record of a call, for the accounting. */
   recordIds(callConnectionId: string): Promise<string[]>;

@@ -238,15 +238,10 @@ test('a record of an unknown breaking version is refused by name, and a claim le
     code: 'ERR_RECORD_VERSION_UNKNOWN',
   });
   assert.equal(await bench.client.command('HGET', bench.keys.callKey(id, 'fence'), 'fence'), '1');
-  await bench.client.command(
-    'SET',
-    bench.keys.callKey(id, 'session'),
-    `{"v":${ENVELOPE_VERSION + 1},"alg":"none","body":{}}`,
-    'EX',
-    60,
-  );
+  const session = bench.keys.callKey(id, 'session');
+  await bench.client.command('HSET', session, '_record', `{"v":${ENVELOPE_VERSION + 1},"alg":"none","body":{}}`);
   await assert.rejects(bench.store.read(id), { code: 'ERR_RECORD_VERSION_UNKNOWN' });
-  await bench.client.command('SET', bench.keys.callKey(id, 'session'), '{broken', 'EX', 60);
+  await bench.client.command('HSET', session, '_record', '{broken');
   await assert.rejects(bench.store.read(id), { code: 'ERR_RECORD_UNREADABLE' });
 });
 

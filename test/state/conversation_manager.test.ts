@@ -3,6 +3,7 @@ import { after, before, test } from 'node:test';
 import { createRegistry } from '../../platform/metrics.ts';
 import { ConversationManager } from '../../state/calls/conversation_manager.ts';
 import { ConversationMetrics } from '../../state/calls/conversation_metrics.ts';
+import type { CallStore } from '../../state/ports.ts';
 import { conversationOptions, loaded, newCallId, type StateBench, startCall, startState } from './support.ts';
 
 let bench: StateBench;
@@ -236,4 +237,34 @@ test('dirty calls and the time of writes are exported', async () => {
   await call.persist();
   assert.equal(await dirty(), 0);
   assert.match(await registry.metrics(), /rtvoice_state_persist_duration_seconds_count 1/);
+});
+
+test('a context that did not change is not sent again, keeps its life, and is missed when Redis has lost it', async () => {
+  const sent: (Record<string, unknown> | undefined)[] = [];
+  const watched: CallStore = {
+    claim: (request) => bench.store.claim(request),
+    refresh: (request) => bench.store.refresh(request),
+    read: (id) => bench.store.read(id),
+    checkpoint: (checkpoint) => {
+      sent.push(checkpoint.context);
+      return bench.store.checkpoint(checkpoint);
+    },
+  };
+  const id = newCallId();
+  const key = bench.keys.conversationKey(id, 'context');
+  const manager = startCall(watched, id);
+  manager.updateContext({ language: 'en' });
+  await manager.persist();
+  await bench.client.command('PEXPIRE', key, 60_000);
+  manager.appendToHistory('caller', 'one');
+  manager.updateContext({ language: 'en' });
+  await manager.persist();
+  assert.deepEqual(sent, [{ language: 'en' }, undefined]);
+  assert.ok((await bench.client.command<number>('PTTL', key)) > 60_000);
+  await bench.client.command('DEL', key);
+  manager.appendToHistory('caller', 'two');
+  await manager.persist();
+  assert.deepEqual(sent.slice(2), [undefined, { language: 'en' }]);
+  const { context, history } = await bench.store.read(id);
+  assert.deepEqual([context, history.map(({ text }) => text)], [{ language: 'en' }, ['one', 'two']]);
 });

@@ -6,7 +6,9 @@ import {
   claimDrainScript,
   confirmRecoveryScript,
   controllerFenceScript,
+  enterUnsentScript,
   markSentScript,
+  raiseFloorScript,
   summaryScript,
   unsentScript,
 } from './pool.ts';
@@ -44,6 +46,8 @@ function makeScripts(times: LeaseTimes) {
     summary: summaryScript(times),
     explain: explainScript(times),
     unsent: unsentScript(times),
+    enterUnsent: enterUnsentScript(times),
+    raiseFloor: raiseFloorScript(times),
     markSent: markSentScript(times),
     claimDrain: claimDrainScript(times),
   };

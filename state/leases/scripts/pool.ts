@@ -129,3 +129,33 @@ return { 'claimed', string.format('%.0f', fence) }
 `,
   });
 }
+
+/** Records of a call came back from a spool: the archiver must look at it again. ARGV: call ref, callConnectionId. */
+export function enterUnsentScript(times: LeaseTimes): Script {
+  return defineScript({
+    name: 'enterUnsent',
+    keys: ['unsent', 'unsentCalls'],
+    uses: [constants(times), clock],
+    lua: `
+call('ZADD', unsentKey, 'NX', now, ARGV[1])
+call('HSET', unsentCallsKey, ARGV[1], ARGV[2])
+for _, key in ipairs({ unsentKey, unsentCallsKey }) do
+  if call('PTTL', key) < UNSENT_MS then call('PEXPIRE', key, UNSENT_MS) end
+end
+`,
+  });
+}
+
+/** Fences of calls that are placed from now on are above this. ARGV: the floor. Reply: the floor that holds. */
+export function raiseFloorScript(times: LeaseTimes): Script {
+  return defineScript({
+    name: 'raiseFloor',
+    keys: ['fences'],
+    uses: [constants(times), clock, seal, recovery],
+    lua: `
+local floor = math.max(tonumber(call('GET', fencesKey) or 0), tonumber(ARGV[1]))
+raise_floor(floor)
+return string.format('%.0f', floor)
+`,
+  });
+}
