@@ -35,6 +35,57 @@ const VERBS: Readonly<Record<string, Verb>> = {
     summary: 'say why there are so many workers, whom a drain was chosen over, and where a call would be placed',
     run: async (args, io) => (await import('./explain.ts')).explain(args, io),
   },
+  backup: {
+    usage: 'backup FILE [--with-cache] [--json]',
+    summary: 'write every record of Redis that cannot be made again into a file, sealed as it is',
+    run: async (args, io) => (await import('./backup.ts')).backup(args, io),
+  },
+  restore: {
+    usage: 'restore FILE [--merge] [--json]',
+    summary: 'bring a backup into an empty Redis; fences go on above every old one',
+    run: async (args, io) => (await import('./backup.ts')).restore(args, io),
+  },
+  calls: {
+    usage: 'calls show ID [--json] [--state-dir DIR]',
+    summary: 'show one call from the archive: its turns, its end, and how much of it is there',
+    run: async (args, io) => (await import('./calls.ts')).calls(args, io),
+  },
+  transcripts: {
+    usage: 'transcripts export [--from TIME --to TIME | --call ID] [--json | --jsonl] [--state-dir DIR]',
+    summary: 'write the transcripts of the archive, one turn a line',
+    run: async (args, io) => (await import('./transcripts.ts')).transcripts(args, io),
+  },
+  outbox: {
+    usage: 'outbox list [--call ID] | outbox replay (--call ID [--record ID] | --all) [-o json]',
+    summary: 'show records that the archive has refused for good, and try them once more',
+    run: async (args, io) => (await import('./outbox.ts')).outbox(args, io),
+  },
+  feed: {
+    usage: 'feed token --user NAME [--minutes N]',
+    summary: 'give a supervisor’s browser the way into the live feed of Web PubSub',
+    run: async (args, io) => (await import('./feed.ts')).feed(args, io),
+  },
+  cosmos: {
+    usage: 'cosmos init [--check] [--json] [--state-dir DIR]',
+    summary: 'make the containers of the archive in Cosmos DB, or say what is different',
+    run: async (args, io) => (await import('./cosmos.ts')).cosmos(args, io),
+  },
+  migrate: {
+    usage: 'migrate [--dry-run] [--json] [--limit N] [--rate N]',
+    summary: 'move conversations over from the flat Redis keys of older systems',
+    run: async (args, io) => (await import('./migrate.ts')).migrate(args, io),
+  },
+  keys: {
+    usage:
+      'keys add --ring FILE [--tenant NAME] [--vault URL [--vault-key NAME]] | keys promote --ring FILE | keys status | keys rewrap | keys erase --caller NUMBER [--yes]',
+    summary: 'make and rotate the tenant keys that records are sealed under, and make one caller’s records unreadable',
+    run: async (args, io) => (await import('./keys.ts')).keys(args, io),
+  },
+  verify: {
+    usage: 'verify sealing [--limit N] [--spool DIR] [-o text|json|prometheus]',
+    summary: 'look for personal data that stands in clear in Redis, in Cosmos DB and in spools',
+    run: async (args, io) => (await import('./verify.ts')).verify(args, io),
+  },
 };
 
 function help(): string {

@@ -11,6 +11,7 @@ import { ensureCertificateAuthority } from './ca.ts';
 import { type CosmosSimulator, startCosmosSimulator } from './cosmos/server.ts';
 import { type EntraSimulator, startEntra } from './entra/server.ts';
 import type { Place } from './http.ts';
+import { type KeyVaultSimulator, startKeyVault, VAULT_AUDIENCE } from './keyvault/server.ts';
 import type { MediaRedial } from './media/connection.ts';
 
 export type { CallFaults, CallRequest, SimulatedCall } from './acs/call.ts';
@@ -24,7 +25,7 @@ export interface AzureOptions {
   dir: string;
   /** What flite has spoken; default `<dir>/speech`. */
   speechDir?: string;
-  ports?: { entra?: number; acs?: number; cosmos?: number };
+  ports?: { entra?: number; acs?: number; cosmos?: number; keyVault?: number };
   /** Default: this machine alone. */
   place?: Place;
   /** Default `backOffThenFail`. */
@@ -34,11 +35,11 @@ export interface AzureOptions {
   eventGridKey?: string;
   /** Cosmos DB database that holds the archive's containers; default `rtvoice`. */
   database?: string;
-  /** Documents survive a restart; default false. */
+  /** Documents and keys survive a restart; default false. */
   keepDocuments?: boolean;
 }
 
-/** Entra ID, Communication Services with Event Grid, and Cosmos DB behind one local certificate authority. */
+/** Entra ID, Communication Services with Event Grid, Cosmos DB and Key Vault behind one local certificate authority. */
 export interface Azure {
   /** The environment a worker needs to live in this Azure. */
   readonly env: Readonly<Record<string, string>>;
@@ -47,6 +48,8 @@ export interface Azure {
   readonly acs: AcsSimulator;
   readonly entra: EntraSimulator;
   readonly cosmos: CosmosSimulator;
+  /** Without any key at first. */
+  readonly keyVault: KeyVaultSimulator;
   placeCall(request: CallRequest): SimulatedCall;
   placeBatch(requests: readonly CallRequest[]): SimulatedCall[];
   stop(): Promise<void>;
@@ -71,8 +74,14 @@ export async function startAzure(options: AzureOptions): Promise<Azure> {
     ...port(ports.acs),
   });
   const cosmos = await startCosmos(options, { tls, entra, database });
+  const keyVault = await startKeyVault({
+    ...{ tls, place, verifyToken: (token) => entra.verify(token, VAULT_AUDIENCE) },
+    authorization: `${entra.url}/${entra.env.AZURE_TENANT_ID}`,
+    ...(options.keepDocuments ? { dataFile: join(dir, 'keyvault.json') } : {}),
+    ...port(ports.keyVault),
+  });
   return {
-    ...{ acs, entra, cosmos },
+    ...{ acs, entra, cosmos, keyVault },
     files: { authority: authority.caFile, federatedToken: entra.env.AZURE_FEDERATED_TOKEN_FILE ?? '' },
     env: {
       ...entra.env,
@@ -85,12 +94,13 @@ export async function startAzure(options: AzureOptions): Promise<Azure> {
       RTVOICE_EVENTGRID_KEYS: eventGridKey,
       RTVOICE_COSMOS_ENDPOINT: cosmos.endpoint,
       RTVOICE_COSMOS_DATABASE: database,
+      RTVOICE_KEY_VAULT_URL: keyVault.url,
     },
     placeCall: (request) => acs.placeCall(request),
     placeBatch: (requests) => acs.placeBatch(requests),
     async stop() {
       await acs.stop();
-      await Promise.all([entra.stop(), cosmos.stop()]);
+      await Promise.all([entra.stop(), cosmos.stop(), keyVault.stop()]);
     },
   };
 }
@@ -106,10 +116,7 @@ async function startCosmos(
     verifyToken: (token) => entra.verify(token, [COSMOS_AUDIENCE, ...audiencesOf(endpoint)]),
     // With Entra credentials containers come from the management plane, never from a worker.
     provision: {
-      [database]: COSMOS_CONTAINERS.map(({ id, partitionKey, defaultTtl }) => ({
-        ...{ id, partitionKey: { paths: partitionKey.paths } },
-        ...(defaultTtl === undefined ? {} : { defaultTtl }),
-      })),
+      [database]: COSMOS_CONTAINERS.map((container) => ({ ...container })),
     },
     ...(options.keepDocuments ? { dataFile: join(options.dir, 'cosmos.jsonl') } : {}),
     ...options.place,

@@ -72,7 +72,8 @@ async function sign(
   const at = { key: `${scratch}.key`, cert: `${scratch}.pem`, request: `${scratch}.csr`, extensions: `${scratch}.ext` };
   try {
     const alternatives = names.map((name) => `${isIP(name) ? 'IP' : 'DNS'}:${name}`).join(',');
-    await writeFile(at.extensions, `subjectAltName=${alternatives}\nextendedKeyUsage=serverAuth\n`);
+    // The servers of a cluster are each other's clients under the same certificate.
+    await writeFile(at.extensions, `subjectAltName=${alternatives}\nextendedKeyUsage=serverAuth,clientAuth\n`);
     await openssl(['req', ...KEY_OPTIONS, '-keyout', at.key, '-out', at.request, '-subj', '/CN=rtvoice simulator']);
     await openssl([
       ...['x509', '-req', '-in', at.request, '-CA', authority.cert, '-CAkey', authority.key],

@@ -14,8 +14,8 @@ const STOP_MS = 5_000;
 
 /**
  * The simulated Azure as a process. Takes RTVOICE_EVENTGRID_KEYS (its first key alone) and RTVOICE_SIMULATOR_TOKEN from the environment when
- * they are set. With --host it listens on every address and calls itself by that name: ACS, Entra, Cosmos DB and control take the ports from
- * --first-port on, in this order.
+ * they are set. With --host it listens on every address and calls itself by that name: ACS, Entra, Cosmos DB, control and Key Vault take the
+ * ports from --first-port on, in this order.
  */
 async function main(args: string[]): Promise<void> {
   const { values } = parseArgs({
@@ -42,7 +42,7 @@ async function main(args: string[]): Promise<void> {
   const far = host === undefined ? undefined : { bindAddress: '0.0.0.0', host };
   const azure = await startAzure({
     ...{ dir, mediaRedial, keepDocuments: true },
-    ...(far ? { place: far, ports: { acs: first, entra: first + 1, cosmos: first + 2 } } : {}),
+    ...(far ? { place: far, ports: { acs: first, entra: first + 1, cosmos: first + 2, keyVault: first + 4 } } : {}),
     ...(speechDir ? { speechDir } : {}),
     ...(eventGridKey ? { eventGridKey } : {}),
   });

@@ -79,6 +79,7 @@ test('the library exports its public names', async () => {
     await inProject(`console.log(JSON.stringify(Object.keys(await import('rtvoice'))))`),
   ) as string[];
   for (const name of [
+    'AsyncAzureRedisManager',
     'CALL_TTLS',
     'Component',
     'ConversationManager',

@@ -1,6 +1,7 @@
 import type { PoolSpec } from '../contract/pool.ts';
 import type { Clock } from '../platform/clock.ts';
 import type { RedisClient } from '../state/redis/client.ts';
+import type { SealingMode } from '../state/sealing/codec.ts';
 import type { WorkerHealth } from './health.ts';
 import type { HealthCheck, HealthProviders } from './routes/health_checks.ts';
 
@@ -13,12 +14,13 @@ const PINGS = 5;
 /** The six checks of the architecture document, fed from what a worker can see by itself. */
 export function createHealthProviders(options: {
   redis: RedisClient;
-  redisUrl: string;
+  redisUsesTls: boolean;
+  sealingMode: SealingMode;
   environment: PoolSpec['environment'];
   health: WorkerHealth;
   clock: Clock;
 }): HealthProviders {
-  const { redis, health, clock, environment } = options;
+  const { redis, health, clock, environment, redisUsesTls, sealingMode } = options;
   return {
     redis_connectivity: () =>
       redis.available
@@ -28,16 +30,28 @@ export function createHealthProviders(options: {
       const { rssBytes, limitBytes } = health.memory();
       if (rssBytes > MEMORY_SHARE * limitBytes)
         return { healthy: false, note: 'worker memory is above 85 % of its limit' };
-      return redisMemory(await redis.command<string>('INFO', 'memory'));
+      return worst((await infos(redis, 'memory')).map(redisMemory));
     },
-    key_expiration_compliance: async () => keysWithoutTtl(await redis.command<string>('INFO', 'keyspace')),
-    encryption_validation: () => ({ healthy: environment === 'dev', note: 'records are stored unsealed' }),
+    key_expiration_compliance: async () => keysWithoutTtl((await infos(redis, 'keyspace')).join('\n')),
+    encryption_validation: () => ({
+      healthy: sealingMode !== 'Off' || environment === 'dev',
+      note: sealingMode === 'Off' ? 'records are stored unsealed' : `sealing is ${sealingMode}`,
+    }),
     performance_baseline: () => redisLatency(redis, clock),
     security_posture: () => ({
-      healthy: options.redisUrl.startsWith('rediss:') || environment === 'dev',
-      note: options.redisUrl.startsWith('rediss:') ? 'Redis is reached by TLS' : 'Redis is reached without TLS',
+      healthy: redisUsesTls || environment === 'dev',
+      note: redisUsesTls ? 'Redis is reached by TLS' : 'Redis is reached without TLS',
     }),
   };
+}
+
+/** Of each server that holds data. */
+function infos(redis: RedisClient, section: string): Promise<string[]> {
+  return Promise.all(redis.servers.map((server) => redis.commandAt<string>(server, 'INFO', section)));
+}
+
+function worst(checks: readonly HealthCheck[]): HealthCheck {
+  return checks.find(({ healthy }) => !healthy) ?? checks[0] ?? { healthy: true };
 }
 
 function figure(info: string, name: string): number {

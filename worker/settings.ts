@@ -1,4 +1,8 @@
 import { choice, flag, keyList, optionalText, setting, text, url, whole } from '../platform/config.ts';
+import { LEGACY_SETTINGS } from '../state/legacy/settings.ts';
+import { MESSAGING_SETTINGS } from '../state/messaging/settings.ts';
+import { REDIS_SETTINGS } from '../state/redis/settings.ts';
+import { SEALING_SETTINGS } from '../state/sealing/sealing_settings.ts';
 
 /** Every setting of a worker. What a fleet shares stands in the pool document (RTVOICE_POOL_FILE); this is what differs per process or is secret. */
 export const WORKER_SETTINGS = {
@@ -47,12 +51,10 @@ export const WORKER_SETTINGS = {
     schema: optionalText,
     default: '-',
   }),
-  redisUrl: setting({
-    env: 'RTVOICE_REDIS_URL',
-    description: 'Redis, `redis://host:port` or `rediss://…`.',
-    schema: text,
-    secret: true,
-  }),
+  ...REDIS_SETTINGS,
+  ...SEALING_SETTINGS,
+  ...LEGACY_SETTINGS,
+  ...MESSAGING_SETTINGS,
   cosmosEndpoint: setting({
     env: 'RTVOICE_COSMOS_ENDPOINT',
     description: 'Cosmos DB account endpoint; `-` keeps records in the outbox only.',
@@ -108,8 +110,8 @@ export const WORKER_SETTINGS = {
   callerIdKey: setting({
     env: 'RTVOICE_CALLER_ID_KEY',
     description:
-      'Turns callers into stable pseudonyms (the ids of their profiles). Changing it starts all profiles anew.',
-    schema: text,
+      'Keys that turn callers into stable pseudonyms (the ids of their profiles); the first writes, all are looked up. Without an old one its profiles are not found any more.',
+    schema: keyList,
     secret: true,
   }),
   internalKeys: setting({
@@ -123,6 +125,26 @@ export const WORKER_SETTINGS = {
     description: 'Folder for scratch files of this process.',
     schema: text,
     default: '/tmp',
+  }),
+  spoolDir: setting({
+    env: 'RTVOICE_SPOOL_DIR',
+    description:
+      'Folder for records while Redis is away, shared by the workers of a machine; `-` is `spool` in the folder for scratch files. It should outlive a restart of the container.',
+    schema: optionalText,
+    default: '-',
+  }),
+  spoolMaxMib: setting({
+    env: 'RTVOICE_SPOOL_MAX_MIB',
+    description: 'Bound of one worker’s spool in MiB. At 75 % of it the worker takes no new calls.',
+    schema: whole(1, 65_536),
+    default: '64',
+  }),
+  systemMetricsSeconds: setting({
+    env: 'RTVOICE_SYSTEM_METRICS_SECONDS',
+    description:
+      'The worker puts a record of its figures into the container `metrics` this often, for reports over weeks; 0 writes none.',
+    schema: whole(0, 86_400),
+    default: '60',
   }),
   readyFile: setting({
     env: 'RTVOICE_READY_FILE',

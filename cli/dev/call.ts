@@ -25,7 +25,10 @@ export async function call(args: string[], io: Io): Promise<ExitCode> {
   let record: CallRecord | undefined;
   const following = follow(follower, () => record === undefined);
   for await (const event of azure.events(id)) {
-    if (event.type === 'answered') follower.watch(event.callConnectionId);
+    if (event.type === 'answered') {
+      follower.watch(event.callConnectionId);
+      if (!json) io.out(`call       ${event.callConnectionId}\n`);
+    }
     if (event.type === 'said' && !json) io.out(`you say    ${event.text}\n`);
     if (event.type === 'dtmf' && !json) io.out(`you press  ${event.tones}\n`);
     if (event.type === 'refused') io.err(`the call was ${event.outcome}\n`);

@@ -3,6 +3,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
 import { packageFile } from '../../contract/package_files.ts';
 import { defineError } from '../../platform/errors.ts';
+import { KEY_FAULTS } from '../../state/manager/audit.ts';
 import { EXIT, type ExitCode, type Io } from '../io.ts';
 import { type Caller, loadCallers } from './callers.ts';
 import { takePicture } from './live.ts';
@@ -53,6 +54,7 @@ export async function dev(args: string[], io: Io): Promise<ExitCode> {
     await starting.then((late) => late.stop(1));
     return EXIT.error;
   }
+  dir.writeEnvironment(stack.env);
   dir.writeRun({
     publicUrl: stack.publicUrl,
     ringUrl: stack.ringUrl,
@@ -61,7 +63,7 @@ export async function dev(args: string[], io: Io): Promise<ExitCode> {
     namespace: stack.namespace,
     pool: stack.pool,
   });
-  const session = new CallerSession(stack);
+  const session = new CallerSession(stack, dir.path);
   try {
     const callers = loadCallers(packageFile('examples/callers.yaml'));
     if (options.exit)
@@ -118,14 +120,17 @@ async function runToEnd(run: Run & { say: (line: string) => void }): Promise<Exi
   });
   const done = await Promise.race([Promise.all(calls), run.interrupted.then(() => undefined)]);
   if (!done) return EXIT.error;
-  const { withoutTtl } = await session.audit();
-  for (const key of withoutTtl.slice(0, 5)) say(`key without TTL: ${key}`);
+  const { counts, names } = await session.audit();
+  for (const fault of KEY_FAULTS) for (const key of names[fault].slice(0, 5)) say(`key fault ${fault}: ${key}`);
+  const { examples, ...sealing } = await session.verifySealing();
+  for (const place of examples.slice(0, 5)) say(`stands in clear: ${place}`);
   const served = new Map<string, number>();
   for (const { worker } of done) served.set(worker, (served.get(worker) ?? 0) + 1);
   const report: Omit<DevReport, 'ok'> = {
     calls: done,
     workers: [...served].map(([id, count]) => ({ id, calls: count })),
-    redis: { keysWithoutTtl: withoutTtl.length },
+    redis: { keysWithoutTtl: counts.withoutTtl, keyFaults: KEY_FAULTS.reduce((sum, fault) => sum + counts[fault], 0) },
+    sealing,
     startedMs: Math.round(session.firstAnswerAtMs ?? 0),
   };
   const ok = isOk(report, options.calls);

@@ -35,12 +35,19 @@ test('turns are joined in the order of the transcript, greeting left out, severa
 });
 
 test('ok only when every call was answered, understood and archived, and every key has a TTL', () => {
-  const good = { calls: [call()], workers: [], redis: { keysWithoutTtl: 0 }, startedMs: 1 };
+  const good = {
+    calls: [call()],
+    workers: [],
+    redis: { keysWithoutTtl: 0, keyFaults: 0 },
+    sealing: { records: 9, inClear: 0 },
+    startedMs: 1,
+  };
   assert.equal(isOk(good, 1), true);
   assert.equal(isOk(good, 2), false);
   assert.equal(isOk({ ...good, calls: [call({ archived: false })] }, 1), false);
   assert.equal(isOk({ ...good, calls: [call({ turns: [] })] }, 1), false);
-  assert.equal(isOk({ ...good, redis: { keysWithoutTtl: 1 } }, 1), false);
+  assert.equal(isOk({ ...good, redis: { keysWithoutTtl: 0, keyFaults: 1 } }, 1), false);
+  assert.equal(isOk({ ...good, sealing: { records: 9, inClear: 1 } }, 1), false);
   assert.equal(
     understood(call({ turns: [{ spoken: 'hello', heard: 'yellow', answered: 'x', responseMs: 1 }] })),
     false,

@@ -3,7 +3,10 @@ export interface DevReport {
   ok: boolean;
   calls: CallReport[];
   workers: { id: string; calls: number }[];
-  redis: { keysWithoutTtl: number };
+  /** `keyFaults`: all that the key audit found, keys without a time to live among it. */
+  redis: { keysWithoutTtl: number; keyFaults: number };
+  /** Records in Redis and Cosmos DB, and how many of them have members in clear that must be sealed. */
+  sealing: { records: number; inClear: number };
   /** From the start of the command to the first simulated call answered. */
   startedMs: number;
 }
@@ -69,7 +72,8 @@ export function isOk(report: Omit<DevReport, 'ok'>, wantedCalls: number): boolea
   return (
     report.calls.length === wantedCalls &&
     report.calls.every((call) => call.worker !== '' && call.archived && understood(call)) &&
-    report.redis.keysWithoutTtl === 0
+    report.redis.keyFaults === 0 &&
+    report.sealing.inClear === 0
   );
 }
 

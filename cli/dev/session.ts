@@ -3,8 +3,10 @@ import { silentLog } from '../../platform/log.ts';
 import { createRegistry } from '../../platform/metrics.ts';
 import type { AzureControl, CallRecord } from '../../simulators/client.ts';
 import { RedisKeyManager } from '../../state/keys/key_manager.ts';
+import { auditKeys, type KeyAudit } from '../../state/manager/audit.ts';
 import { RedisClient } from '../../state/redis/client.ts';
-import { auditTtl } from '../../state/redis/ttl_audit.ts';
+import { type SealingReport, verifyRedis, violationCount } from '../../state/sealing/verify.ts';
+import { type ArchivedTranscript, LocalArchive } from './archive.ts';
 import type { Caller } from './callers.ts';
 import { type CallReport, joinTurns, median, understood } from './report.ts';
 import type { Stack } from './stack.ts';
@@ -22,15 +24,17 @@ interface FinishedCall {
 export class CallerSession {
   readonly #stack: Stack;
   readonly #redis: RedisClient;
-  readonly #pattern: string;
+  readonly #keys: RedisKeyManager;
+  readonly #archive: LocalArchive;
   readonly #names = new Map<string, string>();
   readonly #finished: FinishedCall[] = [];
   readonly #running = new Set<string>();
   firstAnswerAtMs: number | undefined;
   redisKeys = 0;
 
-  constructor(stack: Stack) {
+  constructor(stack: Stack, stateDir: string) {
     this.#stack = stack;
+    this.#archive = new LocalArchive(stateDir);
     const registry = createRegistry({ processMetrics: false });
     this.#redis = new RedisClient({
       url: stack.redisUrl,
@@ -39,7 +43,7 @@ export class CallerSession {
       log: silentLog,
       registry,
     });
-    this.#pattern = new RedisKeyManager({ environment: stack.environment, appPrefix: stack.keyPrefix }).pattern;
+    this.#keys = new RedisKeyManager({ environment: stack.environment, appPrefix: stack.keyPrefix });
   }
 
   nameOf(callConnectionId: string | undefined): string | undefined {
@@ -78,7 +82,7 @@ export class CallerSession {
     }
     this.#running.delete(id);
     if (!record) throw new Error(`the simulator lost call ${id}`);
-    const report = await this.#report(azure, record);
+    const report = await this.#report(record);
     this.#finished.push({ report, record });
     onLine(
       `${caller.name}: ${report.archived ? 'archived' : 'NOT archived'}, ${understood(report) ? 'understood' : 'NOT understood'}`,
@@ -92,19 +96,28 @@ export class CallerSession {
     await Promise.allSettled([...this.#running].map((id) => azure.hangUp(id)));
   }
 
-  async audit(): Promise<{ keys: number; withoutTtl: string[] }> {
+  async audit(): Promise<KeyAudit> {
     await this.#redis.ready();
-    const audit = await auditTtl(this.#redis, this.#pattern);
+    const audit = await auditKeys(this.#redis, this.#keys);
     this.redisKeys = audit.keys;
     return audit;
   }
 
-  close(): Promise<void> {
-    return this.#redis.close();
+  /** Records in both stores, those of them that stand in clear, and where the first of these are. */
+  async verifySealing(): Promise<{ records: number; inClear: number; examples: string[] }> {
+    await this.#redis.ready();
+    const reports = [await verifyRedis({ redis: this.#redis, keys: this.#keys }), await this.#archive.verify()];
+    const sum = (of: (report: SealingReport) => number) => reports.reduce((total, report) => total + of(report), 0);
+    const examples = reports.flatMap((report) => report.examples);
+    return { records: sum(({ records }) => records), inClear: sum(violationCount), examples };
   }
 
-  async #report(azure: AzureControl, record: CallRecord): Promise<CallReport> {
-    const archive = await this.#archived(azure, record.callConnectionId ?? '');
+  async close(): Promise<void> {
+    await Promise.all([this.#redis.close(), this.#archive.close()]);
+  }
+
+  async #report(record: CallRecord): Promise<CallReport> {
+    const archive = await this.#archived(record.callConnectionId ?? '');
     const spoken = record.turns.map(({ spoken: text, responseMs }) => ({
       text,
       responseMs: responseMs === undefined ? undefined : Math.round(responseMs),
@@ -119,33 +132,14 @@ export class CallerSession {
   }
 
   /** The transcript once its end record is there and every turn it counts, or what there is when the time is over. */
-  async #archived(azure: AzureControl, callConnectionId: string): Promise<Archived> {
+  async #archived(callConnectionId: string): Promise<ArchivedTranscript> {
     const endMs = performance.now() + ARCHIVE_LIMIT_MS;
     for (;;) {
-      const documents = callConnectionId === '' ? [] : await azure.transcript(callConnectionId);
-      const found = readTranscript(documents);
+      const found = await this.#archive.transcript(callConnectionId);
       if (found.complete || callConnectionId === '' || performance.now() > endMs) return found;
       await new Promise((resolve) => setTimeout(resolve, ARCHIVE_POLL_MS));
     }
   }
-}
-
-interface Archived {
-  turns: { seq: number; role: 'caller' | 'assistant' | 'system'; text: string }[];
-  workers: string[];
-  complete: boolean;
-}
-
-function readTranscript(documents: readonly Record<string, unknown>[]): Archived {
-  const summary = documents.find(({ id }) => id === 'summary');
-  const turns = documents.flatMap(({ seq, role, text }) =>
-    typeof seq === 'number' ? [{ seq, role: role as Archived['turns'][number]['role'], text: String(text) }] : [],
-  );
-  return {
-    turns,
-    workers: Array.isArray(summary?.workers) ? (summary.workers as string[]) : [],
-    complete: summary !== undefined && turns.length === summary.turns,
-  };
 }
 
 type Progress = ReturnType<AzureControl['events']> extends AsyncIterable<infer Event> ? Event : never;

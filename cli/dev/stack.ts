@@ -11,7 +11,7 @@ import { Children, type stop } from './children.ts';
 import { LocalReader, readJson } from './controller_client.ts';
 import { endLeftovers } from './leftovers.ts';
 import { redisArguments } from './redis_server.ts';
-import type { StateDir } from './state_dir.ts';
+import { AZURE_FILE, type StateDir } from './state_dir.ts';
 
 export interface Stack {
   publicUrl: string;
@@ -61,7 +61,7 @@ async function startParts(
   const redisPort = await freePort();
   const redisUrl = `redis://127.0.0.1:${redisPort}`;
   const redis = children.start('redis', 'redis-server', redisArguments(redisPort, dir.file('redis')), {});
-  const portFile = dir.file('azure.json');
+  const portFile = dir.file(AZURE_FILE);
   const azureProcess = children.start(
     'azure',
     process.execPath,
@@ -84,6 +84,8 @@ async function startParts(
     RTVOICE_INTERNAL_KEYS: secrets.internalKey,
     RTVOICE_CALL_TOKEN_KEYS: secrets.callTokenKey,
     RTVOICE_CALLER_ID_KEY: secrets.callerIdKey,
+    RTVOICE_SEALING_MODE: 'On',
+    RTVOICE_KEY_RING: await dir.keyRing(),
     RTVOICE_WORK_DIR: dir.path,
     RTVOICE_STATUS_TEXT: 'true',
   };

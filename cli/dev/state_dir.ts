@@ -2,9 +2,14 @@ import { randomBytes } from 'node:crypto';
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { identify, isRunning, type ProcessIdentity } from '../../platform/processes.ts';
+import { writeKeyRing } from '../../security/sealing/keys_file.ts';
 
 /** Everything that local mode writes stands below one folder. */
 export const DEFAULT_STATE_DIR = '.rtvoice/local';
+/** The simulated Azure's variables, as `simulators/main.ts` writes them. */
+export const AZURE_FILE = 'azure.json';
+const ENVIRONMENT_FILE = 'env';
+export const KEY_RING_FILE = 'key-ring.json';
 
 /** What a command needs to find the running local mode. */
 export interface RunFile {
@@ -69,6 +74,22 @@ export class StateDir {
     const made = { internalKey: key(), callTokenKey: key(), eventGridKey: key(), callerIdKey: key() };
     this.#write('secrets.json', made);
     return made;
+  }
+
+  /** Path of the tenant keys that everything of this folder is sealed under; made once. */
+  async keyRing(): Promise<string> {
+    const path = this.file(KEY_RING_FILE);
+    if (!existsSync(path)) {
+      const key = { id: 'local-1', key: randomBytes(32).toString('base64url') };
+      await writeKeyRing(path, { v: 1, tenant: 'local', keys: [key] });
+    }
+    return path;
+  }
+
+  /** For a shell (`. .rtvoice/local/env`): every command then speaks to the stores of this local mode. It holds secrets. */
+  writeEnvironment(env: Readonly<Record<string, string>>): void {
+    const lines = Object.entries(env).map(([name, value]) => `export ${name}='${value.replaceAll("'", `'\\''`)}'\n`);
+    writeFileSync(this.file(ENVIRONMENT_FILE), lines.join(''), { mode: 0o600 });
   }
 
   #read<T>(name: string): T | undefined {

@@ -26,6 +26,9 @@ test('SIGTERM with calls: nothing is cut, new calls go elsewhere, the worker exi
     await until(() => !isRunning(identity), 'the worker has exited', 30_000);
     await untilArchived(fleet, id);
     await assertWholeTranscript(fleet, id, 5);
+    const figures = fleet.azure.cosmos.documents('rtvoice', 'metrics') as { worker?: string; pool?: string }[];
+    const last = figures.find(({ worker }) => worker === owner.worker.id);
+    assert.equal(last?.pool, 'local.desk', 'its last figures are in the archive');
   } finally {
     await fleet.stop();
   }

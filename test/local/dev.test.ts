@@ -64,7 +64,9 @@ test('npm start -- --calls 3 --exit --json: three overlapping calls on both work
   assert.equal(report.ok, true);
   assert.equal(report.calls.length, 3);
   assert.equal(report.workers.length, 2, 'Spread uses both workers');
-  assert.equal(report.redis.keysWithoutTtl, 0);
+  assert.deepEqual(report.redis, { keysWithoutTtl: 0, keyFaults: 0 });
+  assert.equal(report.sealing.inClear, 0);
+  assert.ok(report.sealing.records > 6, `${report.sealing.records} records`);
   for (const call of report.calls) {
     assert.equal(call.archived, true);
     for (const turn of call.turns) assert.equal(turn.heard, turn.spoken);
@@ -87,6 +89,17 @@ test('local mode: a call by command, a second start refused, Ctrl-C ends all in 
     assert.equal(await call.ended, 0, call.err());
     assert.match(call.out(), /heard {6}when are you open\n/);
     assert.match(call.out(), /answered {3}We are open from nine to five/);
+
+    const id = /^call {7}(\S+)$/m.exec(call.out())?.[1] ?? '';
+    const show = () => rtvoice('calls', 'show', id, '--state-dir', stateDir);
+    await until(async () => (await show().ended) === 0, 'the call is archived', 20_000);
+    const shown = show();
+    await shown.ended;
+    assert.match(shown.out(), /caller +when are you open/);
+
+    const sourced = run('sh', ['-c', '. "$1/env" && "$2" "$3" verify sealing', 'sh', stateDir, process.execPath, main]);
+    assert.equal(await sourced.ended, 0, sourced.err());
+    assert.match(sourced.out(), /^redis +\d+ +- +0\ncosmos +\d+ +- +0$/m);
 
     const pool = rtvoice('pool', 'get', '--state-dir', stateDir);
     assert.equal(await pool.ended, 0, pool.err());

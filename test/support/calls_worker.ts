@@ -1,3 +1,6 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { ringId } from '../../contract/ids.ts';
 import type { PoolSpec } from '../../contract/pool.ts';
 import { parsePool } from '../../contract/pool.ts';
@@ -6,24 +9,38 @@ import { systemClock } from '../../platform/clock.ts';
 import { silentLog } from '../../platform/log.ts';
 import { createRegistry, type Registry } from '../../platform/metrics.ts';
 import { seededRandom } from '../../platform/random.ts';
+import { createBlindIndex } from '../../security/sealing/blind_index.ts';
 import { callKeys } from '../../state/calls/keys.ts';
 import { RedisCallStore } from '../../state/calls/store.ts';
-import { CALL_TTLS } from '../../state/calls/ttls.ts';
+import { CALL_TTLS, type CallTtls } from '../../state/calls/ttls.ts';
+import { plainCodec } from '../../state/envelope.ts';
 import { RedisKeyManager } from '../../state/keys/key_manager.ts';
 import { RedisLeaseTable } from '../../state/leases/lease_table.ts';
 import type { LeaseTimes } from '../../state/leases/times.ts';
+import { Profiles } from '../../state/profiles/profiles.ts';
 import { RedisClient } from '../../state/redis/client.ts';
 import type { AcsCalls, AnswerOutcome } from '../../worker/acs/client.ts';
 import { HandOffClient } from '../../worker/calls/hand_off.ts';
 import { WorkerCalls } from '../../worker/calls/host.ts';
 import { createCallMetrics } from '../../worker/calls/metrics.ts';
 import { CallRecord } from '../../worker/calls/record.ts';
+import type { CallFeeds } from '../../worker/feeds.ts';
 import { MediaMetrics } from '../../worker/media/metrics.ts';
 import { Pacer } from '../../worker/media/pacer.ts';
 import type { MediaSocket } from '../../worker/media/ports.ts';
 import { mediaSettings } from '../../worker/media/settings.ts';
 import { createMediaStream } from '../../worker/media/stream.ts';
+import { createSpooling } from '../../worker/spooling.ts';
 import type { VoiceBackend, VoiceListener, VoiceSessionOptions } from '../../worker/voice/ports.ts';
+
+/** Nobody listens. */
+const SILENT_FEEDS: CallFeeds = {
+  started: () => undefined,
+  takenOver: () => undefined,
+  turn: () => undefined,
+  bargeIn: () => undefined,
+  ended: () => undefined,
+};
 
 /** ACS as seen through the port: one answer per ring, whoever gives it. Shared by the workers of one test. */
 export class AcsFarEnd implements AcsCalls {
@@ -146,6 +163,9 @@ export async function startCallsWorker(options: {
   acs: AcsFarEnd;
   spec?: PoolSpec;
   times?: Partial<LeaseTimes>;
+  /** How long a call's records live without being refreshed. */
+  ttls?: Partial<CallTtls>;
+  refreshAfterMs?: number;
   worker?: string;
   incarnation?: string;
 }): Promise<CallsWorker> {
@@ -173,13 +193,15 @@ export async function startCallsWorker(options: {
       host.close();
       for (const call of host.registry.live()) call.superseded();
       await parts.handOffs.close();
+      await parts.spooling.stop();
       await parts.redis.close();
+      await rm(parts.spoolParent, { recursive: true, force: true });
     },
   };
 }
 
 async function openParts(
-  options: { redisUrl: string; acs: AcsFarEnd; times?: Partial<LeaseTimes> },
+  options: Pick<Parameters<typeof startCallsWorker>[0], 'redisUrl' | 'acs' | 'times' | 'ttls' | 'refreshAfterMs'>,
   who: { worker: string; incarnation: string; spec: PoolSpec },
 ) {
   const registry = createRegistry({ processMetrics: false });
@@ -195,7 +217,16 @@ async function openParts(
     pool: POOL,
     ...(options.times ? { times: options.times } : {}),
   });
-  const store = new RedisCallStore({ redis, keys: callKeys(keys), ttls: CALL_TTLS });
+  const store = new RedisCallStore({ redis, keys: callKeys(keys), ttls: { ...CALL_TTLS, ...options.ttls } });
+  const random = seededRandom(workers * 7919);
+  const spoolParent = await mkdtemp(join(tmpdir(), 'rtvoice-spool-'));
+  const spooling = createSpooling({
+    ...{ parent: spoolParent, maxBytes: 2 ** 20, incarnation, codec: plainCodec, redis, keys: callKeys(keys), leases },
+    ...{ clock, random, log, registry },
+  });
+  const conversation = { store, onStored: spooling.settle };
+  const blindIndex = createBlindIndex(['test-caller-key']);
+  const profiles = new Profiles({ redis, keys, source: undefined, codec: plainCodec, clock, log, registry });
   const voice = new ScriptedVoice();
   const metrics = new MediaMetrics(registry);
   const pacer = new Pacer({ clock, metrics, log });
@@ -208,15 +239,16 @@ async function openParts(
       incarnation,
       spec,
       clock,
-      random: seededRandom(workers * 7919),
+      random,
       log,
       acs: options.acs,
       backend: voice,
       metrics: createCallMetrics(registry),
+      feeds: SILENT_FEEDS,
       disconnectGraceMs: 500,
       createMedia: (listener) => createMediaStream({ listener, pacer, settings, metrics, clock }),
       openRecord: (call) =>
-        new CallRecord({ conversation: { store }, clock, worker, callerIdKey: 'test-caller-key' }, call),
+        new CallRecord({ conversation, profiles, spool: spooling, blindIndex, clock, worker }, call),
       urls: (callRef) => ({ callbackUrl: `http://test/${callRef}/events`, transportUrl: `ws://test/${callRef}/media` }),
     },
     leases,
@@ -230,12 +262,13 @@ async function openParts(
       relayedSockets: () => 0,
       unsentRecords: () => 0,
       redisFull: () => false,
+      spoolFull: () => !spooling.admits,
       statusText: true,
     },
     archive: { track: () => undefined, untrack: () => undefined, holds: () => false },
-    refreshAfterMs: 600_000,
+    refreshAfterMs: options.refreshAfterMs ?? 600_000,
   });
-  return { host, leases, store, redis, registry, voice, handOffs };
+  return { host, leases, store, redis, registry, voice, handOffs, spooling, spoolParent };
 }
 
 let rings = 0;

@@ -7,8 +7,10 @@ import { fileURLToPath } from 'node:url';
 import { stringify } from 'yaml';
 import { identify } from '../../platform/processes.ts';
 import { type Azure, type AzureOptions, startAzure } from '../../simulators/azure.ts';
+import type { RedisMode } from '../../state/redis/target.ts';
 import type { CallStatus, WorkerStatus } from '../../worker/ports.ts';
 import { until } from './calls_worker.ts';
+import { keyFaults } from './key_audit.ts';
 import { startRedis, type TestRedis } from './redis.ts';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
@@ -18,9 +20,12 @@ export interface FleetOptions {
   /** Fields of the pool's `spec` that differ from the test's defaults. */
   spec?: Record<string, unknown>;
   azure?: Partial<AzureOptions>;
-  env?: Record<string, string>;
+  /** Of every process, or what makes it from the simulated Azure. */
+  env?: Record<string, string> | ((azure: Azure) => Promise<Record<string, string>>);
   /** Redis keeps its data over a restart. */
   persist?: boolean;
+  /** In place of a server of its own; whoever started it ends it. */
+  redis?: { mode: RedisMode; url: string };
 }
 
 export interface FleetWorker {
@@ -32,14 +37,16 @@ export interface FleetWorker {
 
 /** Local mode as real processes, without callers: Redis, the simulated Azure (in this process), a controller, its front and its workers. */
 export class Fleet {
-  readonly redis: TestRedis;
   readonly azure: Azure;
   readonly dir: string;
   readonly #env: Record<string, string>;
+  readonly #redis: TestRedis | undefined;
+  /** Every key is looked at when the fleet is stopped. */
+  keysAreInOrder = true;
   #controller: ChildProcess | undefined;
 
-  private constructor(redis: TestRedis, azure: Azure, dir: string, env: Record<string, string>) {
-    this.redis = redis;
+  private constructor(redis: TestRedis | undefined, azure: Azure, dir: string, env: Record<string, string>) {
+    this.#redis = redis;
     this.azure = azure;
     this.dir = dir;
     this.#env = env;
@@ -47,7 +54,7 @@ export class Fleet {
 
   static async start(options: FleetOptions = {}): Promise<Fleet> {
     const dir = mkdtempSync(join(tmpdir(), 'rtvoice-fleet-'));
-    const redis = await startRedis({ persist: options.persist ?? false });
+    const redis = options.redis ? undefined : await startRedis({ persist: options.persist ?? false });
     const azure = await startAzure({ dir: join(dir, 'azure'), ...options.azure });
     const poolFile = join(dir, 'pool.yaml');
     const spec = {
@@ -65,13 +72,14 @@ export class Fleet {
       ...azure.env,
       RTVOICE_STATE_DIR: join(dir, 'state'),
       RTVOICE_POOL_FILE: poolFile,
-      RTVOICE_REDIS_URL: redis.url,
+      RTVOICE_REDIS_MODE: options.redis?.mode ?? 'Standalone',
+      RTVOICE_REDIS_URL: options.redis?.url ?? redis?.url,
       RTVOICE_INTERNAL_KEYS: KEY,
       RTVOICE_CALL_TOKEN_KEYS: 'fleet-call-token-key-0001',
       RTVOICE_CALLER_ID_KEY: 'fleet-caller-id-key-0001',
       RTVOICE_WORK_DIR: dir,
       RTVOICE_STATUS_TEXT: 'true',
-      ...options.env,
+      ...(typeof options.env === 'function' ? await options.env(azure) : options.env),
     } as Record<string, string>;
     const fleet = new Fleet(redis, azure, dir, env);
     try {
@@ -87,6 +95,12 @@ export class Fleet {
       throw new Error(`the fleet did not start:\n${logs}`, { cause: error });
     }
     return fleet;
+  }
+
+  /** The server of its own. */
+  get redis(): TestRedis {
+    if (!this.#redis) throw new Error('this fleet was given its Redis');
+    return this.#redis;
   }
 
   get ringUrl(): string {
@@ -218,6 +232,16 @@ export class Fleet {
     writeFileSync(file, JSON.stringify({ ...record, ...identify(pid) }));
   }
 
+  /** What the workers say of themselves, and the ends of all logs: for the message of a test that fails. */
+  async picture(): Promise<string> {
+    const statuses = await Promise.all(
+      this.workers().map((worker) =>
+        this.status(worker).catch((error) => ({ worker: worker.id, error: String(error) })),
+      ),
+    );
+    return `${statuses.map((status) => JSON.stringify(status)).join('\n')}\n${this.logs()}`;
+  }
+
   logs(): string {
     const folder = join(this.dir, 'state', 'logs');
     try {
@@ -249,8 +273,12 @@ export class Fleet {
       }
     }
     await this.azure.stop();
-    await this.redis[Symbol.asyncDispose]();
+    // A test may have stopped it, and some plant what does not belong there and say so.
+    const { RTVOICE_REDIS_MODE: mode, RTVOICE_REDIS_URL: url = '' } = this.#env;
+    const faults = this.keysAreInOrder ? await keyFaults(url, mode as RedisMode).catch(() => []) : [];
+    await this.#redis?.[Symbol.asyncDispose]();
     rmSync(this.dir, { recursive: true, force: true });
+    if (faults.length > 0) throw new Error(`keys that are not in order:\n${faults.join('\n')}`);
   }
 
   private workersSafely(): FleetWorker[] {

@@ -30,6 +30,7 @@ export async function openLeases(
   };
   return {
     client,
+    registry,
     keys,
     table,
     timeMs,

@@ -150,6 +150,7 @@ export class ScalingModel {
         offered: undefined,
         scheduleFloor: 0,
         redisFull: false,
+        spoolFull: false,
         requestedReplicas: undefined,
         floorUntilMs: undefined,
       },

@@ -11,6 +11,7 @@ const view = (changes: Partial<AdmissionView> = {}): AdmissionView => ({
   memoryBytes: 100,
   memoryLimitBytes: 1000,
   redisFull: false,
+  spoolFull: false,
   redisAvailable: true,
   redisUnavailableForMs: 0,
   unreplicatedGraceMs: 30_000,

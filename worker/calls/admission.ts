@@ -9,6 +9,8 @@ export interface AdmissionView {
   memoryLimitBytes: number;
   /** Redis runs out of memory: every new call would need some. */
   redisFull: boolean;
+  /** The local spool has room for the calls under way alone. */
+  spoolFull: boolean;
   redisAvailable: boolean;
   redisUnavailableForMs: number;
   unreplicatedGraceMs: number;
@@ -22,6 +24,7 @@ export const REFUSALS = {
   draining: 'the worker is being emptied',
   memory: 'memory is above 85 % of its limit',
   redisMemory: 'Redis runs out of memory',
+  spool: 'the local spool is nearly full',
   slots: 'every slot is taken',
   redisAway: 'Redis has been away for longer than the grace time',
 } as const;
@@ -32,6 +35,7 @@ const RULES: readonly [Refusal, (view: AdmissionView) => boolean][] = [
   ['draining', (v) => v.draining],
   ['memory', (v) => v.memoryLimitBytes > 0 && v.memoryBytes > MEMORY_ADMISSION_SHARE * v.memoryLimitBytes],
   ['redisMemory', (v) => v.redisFull],
+  ['spool', (v) => v.spoolFull],
 ];
 
 const GRACE_RULES: readonly [Refusal, (view: AdmissionView) => boolean][] = [

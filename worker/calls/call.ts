@@ -41,6 +41,7 @@ export class Call {
   readonly #turns: Turns;
   readonly #mediaRecovery: MediaRecovery;
   readonly #timers: Timer[] = [];
+  readonly #takenOver: boolean;
   #facts: CallFacts = NEW_CALL;
   #callConnectionId: string | undefined;
   #media: MediaStream | undefined;
@@ -60,7 +61,8 @@ export class Call {
     this.fence = lease.fence;
     this.incarnation = deps.incarnation;
     this.leased = options.leased;
-    this.#voiceHeld = options.takenOver ?? false;
+    this.#takenOver = options.takenOver ?? false;
+    this.#voiceHeld = this.#takenOver;
     this.createdAtMs = deps.clock.monotonicMs();
     this.#lastHeardMs = this.createdAtMs;
     this.log = deps.log.child({ callRef: lease.callRef });
@@ -113,6 +115,8 @@ export class Call {
     if (this.#callConnectionId !== undefined || callConnectionId === '') return;
     this.#callConnectionId = callConnectionId;
     this.#deps.onConnectionId(this, callConnectionId);
+    if (this.#takenOver) this.#deps.feeds.takenOver(this);
+    else this.#deps.feeds.started(this);
   }
 
   /** A call that was taken over and is not loaded yet: media is taken, but nobody speaks and nothing is written. */
@@ -243,6 +247,7 @@ export class Call {
     const reason = endReason(this.#facts);
     this.#turns.flush();
     this.#close(this.#mediaReason);
+    this.#deps.feeds.ended(this, reason);
     this.#deps.onEnded(this, reason);
   }
 

@@ -5,6 +5,7 @@ import type { Clock } from '../../platform/clock.ts';
 import type { Log } from '../../platform/log.ts';
 import type { Random } from '../../platform/random.ts';
 import type { AcsCalls } from '../acs/client.ts';
+import type { CallFeeds } from '../feeds.ts';
 import type { MediaListener, MediaStream } from '../media/ports.ts';
 import type { VoiceBackend } from '../voice/ports.ts';
 import type { Call } from './call.ts';
@@ -23,6 +24,7 @@ export interface CallDeps {
   readonly acs: AcsCalls;
   readonly backend: VoiceBackend;
   readonly metrics: CallMetrics;
+  readonly feeds: CallFeeds;
   /** How long CallDisconnected is waited for after a hang-up of ours. */
   readonly disconnectGraceMs: number;
   createMedia(listener: MediaListener): MediaStream;

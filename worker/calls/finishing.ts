@@ -1,3 +1,4 @@
+import { poolTag } from '../../contract/ids.ts';
 import type { CallEndReason } from '../../contract/reasons.ts';
 import { sleep } from '../../platform/clock.ts';
 import { errorCode } from '../../platform/errors.ts';
@@ -28,7 +29,8 @@ export class Finishing {
     // A call that came and went while Redis was away: its lease is what the archiver and a redelivered ring are told by.
     if (!call.leased) await this.#until(call, 'lease', () => this.#adopt(call));
     if (call.callConnectionId !== undefined) {
-      call.record.finish(reason, call.turns.count);
+      const pool = poolTag(this.#deps.calls.pool);
+      call.record.finish(reason, call.turns.count, { pool, ...call.turns.latencies });
       await this.#until(call, 'store', () => call.record.settle());
     }
     const { ref: callRef, fence, incarnation } = call;

@@ -35,7 +35,7 @@ export interface HostOptions {
   refreshAfterMs: number;
 }
 
-const REFRESH_CHECK_MS = 5_000;
+const REFRESH_CHECK_MAX_MS = 5_000;
 const LEAVE_TO_OTHERS_MS = 15_000;
 
 /** The calls of one worker and everything that can happen to them: what the listeners talk to. */
@@ -103,7 +103,8 @@ export class WorkerCalls implements CallHost {
   serving(): void {
     this.#state = 'serving';
     this.recovery.start();
-    this.#refresh = this.#calls.clock.every(REFRESH_CHECK_MS, () => this.#refreshSilent());
+    const refreshCheckMs = Math.min(REFRESH_CHECK_MAX_MS, this.#options.refreshAfterMs / 3);
+    this.#refresh = this.#calls.clock.every(refreshCheckMs, () => this.#refreshSilent());
   }
 
   ring(ring: RingRecord): Promise<'accepted' | 'unavailable'> {
@@ -241,6 +242,7 @@ export class WorkerCalls implements CallHost {
       memoryBytes: view.memoryBytes(),
       memoryLimitBytes: spec.worker.memoryLimitMiB * 2 ** 20,
       redisFull: view.redisFull(),
+      spoolFull: view.spoolFull(),
       redisAvailable: redis.available,
       redisUnavailableForMs: redis.unavailableForMs,
       unreplicatedGraceMs: spec.redis.unreplicatedGraceSeconds * 1000,

@@ -1,9 +1,12 @@
-import { createHmac } from 'node:crypto';
 import type { CallEndReason } from '../../contract/reasons.ts';
 import type { Clock } from '../../platform/clock.ts';
 import { errorCode } from '../../platform/errors.ts';
+import type { BlindIndex } from '../../security/sealing/blind_index.ts';
+import type { CallFigures } from '../../state/calls/analytics.ts';
 import { ConversationManager, type ConversationOptions } from '../../state/calls/conversation_manager.ts';
 import type { HistoryEntry } from '../../state/ports.ts';
+import type { Profile, Profiles } from '../../state/profiles/profiles.ts';
+import type { CallSpool } from '../spooling.ts';
 import type { VoiceSessionOptions } from '../voice/ports.ts';
 import type { Call } from './call.ts';
 import { type CallFacts, callState } from './facts.ts';
@@ -15,8 +18,12 @@ export interface RecordOptions {
   conversation: Pick<ConversationOptions, 'store' | 'metrics' | 'limits' | 'onStored'>;
   clock: Clock;
   worker: string;
+  /** Who calls, from earlier calls. */
+  profiles: Pick<Profiles, 'read' | 'forget'>;
+  /** Where records go that Redis cannot take. */
+  spool: CallSpool;
   /** Turns a caller's number or id into a stable pseudonym. */
-  callerIdKey: string;
+  blindIndex: BlindIndex;
 }
 
 interface StoredDialogue {
@@ -36,11 +43,15 @@ export class CallRecord {
   #workers: string[];
   #retrying = false;
   #writtenAtMs = 0;
+  #profile: Profile | undefined;
 
   constructor(options: RecordOptions, call: Call) {
     this.#options = options;
     this.#call = call;
     this.#workers = [options.worker];
+    void options.profiles.read(options.blindIndex.all(call.ring.from)).then((profile) => {
+      this.#profile = profile;
+    });
     this.#conversation = {
       ...options.conversation,
       clock: options.clock,
@@ -68,6 +79,11 @@ export class CallRecord {
 
   get unarchivedCount(): number {
     return this.#manager?.unarchivedCount ?? 0;
+  }
+
+  /** The caller's profile has come by now, and tells of an earlier call. */
+  get calledBefore(): boolean {
+    return (this.#profile?.callCount ?? 0) > 0;
   }
 
   /** The call has its id: from now on there is something to write under. */
@@ -130,11 +146,14 @@ export class CallRecord {
   }
 
   /** The end record. */
-  finish(reason: CallEndReason, turns: number): void {
+  finish(reason: CallEndReason, turns: number, figures: CallFigures): void {
     const manager = this.#manager;
     if (!manager) return;
-    manager.updateProfile(this.#userId(), { lastCallAtMs: this.#options.clock.wallMs(), lastTurns: turns });
-    manager.finish({ reason, workers: this.#workers, partial: false, endedAtMs: this.#options.clock.wallMs() });
+    const userId = this.#userId();
+    const patch = { lastCallAtMs: this.#options.clock.wallMs(), lastTurns: turns };
+    if (userId !== undefined) manager.updateProfile(userId, patch);
+    const endedAtMs = this.#options.clock.wallMs();
+    manager.finish({ reason, workers: this.#workers, partial: false, endedAtMs }, figures);
   }
 
   /** Resolves when Redis has everything; rejects with a store's error. A newer owner's word counts as settled. */
@@ -144,13 +163,17 @@ export class CallRecord {
       await this.#manager?.persist();
       this.#writtenAtMs = this.#options.clock.monotonicMs();
     } catch (error) {
-      if (errorCode(error) !== 'ERR_CALL_FENCED') throw error;
+      if (errorCode(error) === 'ERR_CALL_FENCED') return;
+      await this.#spool();
+      throw error;
     }
   }
 
   /** Cosmos DB has these entries. */
   archived(ids: readonly string[]): void {
     this.#manager?.archived(ids);
+    const userId = this.#userId();
+    if (userId !== undefined && ids.some((id) => id.startsWith('profile-'))) void this.#options.profiles.forget(userId);
     this.#checkAllArchived();
   }
 
@@ -198,7 +221,16 @@ export class CallRecord {
       if (code === 'ERR_CALL_FENCED') return this.#call.superseded();
       this.#call.log.debug({ code }, 'a checkpoint was not written; the state stays in memory');
       this.#retryLater();
+      await this.#spool();
     }
+  }
+
+  /** A killed worker must not take along what was said while Redis was away. */
+  async #spool(): Promise<void> {
+    const manager = this.#manager;
+    if (!manager) return;
+    const { callConnectionId, callRef } = manager.session;
+    await this.#options.spool.keep({ callConnectionId, callRef }, manager.unstored);
   }
 
   #retryLater(): void {
@@ -210,7 +242,8 @@ export class CallRecord {
     });
   }
 
-  #userId(): string {
-    return `u-${createHmac('sha256', this.#options.callerIdKey).update(this.#call.ring.from).digest('hex').slice(0, 32)}`;
+  /** Undefined for a caller who withholds who they are: there is nobody to keep a profile of. */
+  #userId(): string | undefined {
+    return this.#options.blindIndex.of(this.#call.ring.from);
   }
 }

@@ -15,6 +15,7 @@ export interface WorkerView {
   unsentRecords(): number;
   /** Redis has no room for new calls. */
   redisFull(): boolean;
+  spoolFull(): boolean;
   statusText: boolean;
 }
 

@@ -1,5 +1,6 @@
 import type { MediaCloseReason } from '../../contract/reasons.ts';
 import { errorCode } from '../../platform/errors.ts';
+import type { CallFigures } from '../../state/calls/analytics.ts';
 import type { Activity, MediaListener, MediaStream } from '../media/ports.ts';
 import type { CallStatus } from '../ports.ts';
 import type { VoiceAction, VoiceListener, VoiceSession } from '../voice/ports.ts';
@@ -8,6 +9,8 @@ import type { CallDeps } from './deps.ts';
 
 type Recent = NonNullable<CallStatus['recent']>[number];
 const RECENT_LIMIT = 6;
+/** Response times of a call that its analytics are made of; the first ones of a very long call. */
+const RESPONSES_LIMIT = 2_000;
 
 /** The conversation of one call: joins the media stream to the voice backend and writes down what both sides said. */
 export class Turns {
@@ -25,6 +28,8 @@ export class Turns {
   #count = 0;
   readonly #actions = new Map<string, VoiceAction>();
   readonly #recent: Recent[] = [];
+  readonly #responses: number[] = [];
+  #setupMs: number | undefined;
 
   constructor(deps: CallDeps, call: Call) {
     this.#deps = deps;
@@ -44,6 +49,11 @@ export class Turns {
     return this.#count;
   }
 
+  /** Of this owner's part of the call. */
+  get latencies(): Pick<CallFigures, 'setupMs' | 'responseMs'> {
+    return { setupMs: this.#setupMs, responseMs: this.#responses };
+  }
+
   get recent(): readonly Recent[] {
     return this.#recent;
   }
@@ -57,6 +67,7 @@ export class Turns {
     this.#session = this.#deps.backend.open({
       callRef: this.#call.ref,
       sampleRateHertz: this.#deps.spec.call.sampleRateHertz,
+      calledBefore: this.#call.record.calledBefore,
       resume,
       listener: this.#voiceListener(media),
     });
@@ -131,6 +142,7 @@ export class Turns {
   #bargeIn(): void {
     if (!this.#media?.playing) return;
     this.#deps.metrics.bargeIns.inc();
+    this.#deps.feeds.bargeIn(this.#call);
     this.#media.stopPlayback();
   }
 
@@ -139,12 +151,14 @@ export class Turns {
     this.#call.heard();
     if (!this.#firstAudioOut) {
       this.#firstAudioOut = true;
+      this.#setupMs = Math.round(nowMs - this.#call.createdAtMs);
       this.#deps.metrics.setupSeconds.observe((nowMs - this.#call.createdAtMs) / 1000);
     }
     if (this.#turnEndedAtMs === undefined) return;
     const responseMs = nowMs - this.#turnEndedAtMs;
     this.#turnEndedAtMs = undefined;
     this.#deps.metrics.timeResponse(responseMs / 1000);
+    if (this.#responses.length < RESPONSES_LIMIT) this.#responses.push(Math.round(responseMs));
     // Audio can start before or after the answer's text is complete.
     const last = this.#recent.at(-1);
     if (last?.role === 'assistant' && last.responseMs === undefined) last.responseMs = Math.round(responseMs);
@@ -170,6 +184,7 @@ export class Turns {
     this.#count += 1;
     this.#call.record.append('caller', text);
     this.#remember({ role: 'caller', text });
+    this.#deps.feeds.turn(this.#call, text);
     this.#call.record.checkpoint(this.#session?.snapshot());
   }
 
@@ -183,6 +198,7 @@ export class Turns {
       ...(this.#responseMs === undefined ? {} : { responseMs: this.#responseMs }),
     });
     this.#responseMs = undefined;
+    this.#deps.feeds.turn(this.#call, text);
     this.#call.record.checkpoint(this.#session?.snapshot());
   }
 

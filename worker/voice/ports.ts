@@ -19,6 +19,8 @@ export interface VoiceSessionOptions {
   callRef: string;
   sampleRateHertz: 16000 | 24000;
   listener: VoiceListener;
+  /** The caller is known from an earlier call. False too when that was not known in time: no call waits for it. */
+  calledBefore: boolean;
   /** After a takeover: what `snapshot` gave at the last checkpoint, and the history so far. */
   resume: { dialogue: unknown; history: readonly HistoryEntry[] } | undefined;
 }

@@ -153,7 +153,11 @@ export class ClusterFleet implements AsyncDisposable {
   /** Resolves when each of the calls has had that many answers. */
   async untilAnswered(calls: readonly ClusterCall[], turns: number, limitMs = 60_000): Promise<void> {
     for (const call of calls) {
-      await until(async () => (await call.answered()) >= turns, `call ${call.id} has ${turns} answers`, limitMs);
+      try {
+        await until(async () => (await call.answered()) >= turns, `call ${call.id} has ${turns} answers`, limitMs);
+      } catch (error) {
+        throw new Error(`${(error as Error).message}: ${JSON.stringify(await call.record())}`, { cause: error });
+      }
     }
   }
 
@@ -182,11 +186,12 @@ export class ClusterFleet implements AsyncDisposable {
   }
 
   /** What stands in the cluster and what it logged: for a story that failed. */
-  async describe(): Promise<string> {
+  async describe(ns = 'rtvoice'): Promise<string> {
     const commands = [
       ['get', 'vwp,pods,nodes', '-A', '-o', 'wide'],
       ['get', 'events', '-A', '--sort-by=.lastTimestamp'],
       ['logs', '-n', 'rtvoice', '-l', 'app.kubernetes.io/component=controller', '--tail=80'],
+      ['logs', '-n', ns, '-l', 'rtvoice.dev/pool', '--tail=60', '--prefix'],
     ];
     const texts = await Promise.all(
       commands.map(async (args) => {

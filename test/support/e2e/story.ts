@@ -33,7 +33,7 @@ async function tell(context: TestContext, fleet: ClusterFleet | undefined, body:
     await body({ fleet, ns });
   } catch (error) {
     if (error instanceof NoMachines) return context.skip(error.message);
-    throw new Error(`${error instanceof Error ? error.message : String(error)}\n${await fleet.describe()}`, {
+    throw new Error(`${error instanceof Error ? error.message : String(error)}\n${await fleet.describe(ns)}`, {
       cause: error,
     });
   } finally {

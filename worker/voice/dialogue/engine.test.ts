@@ -15,7 +15,7 @@ before(async () => {
 /** Plays inputs from a fresh call; gives the last step. */
 function play(...inputs: DialogueInput[]) {
   let state: DialogueState = newDialogueState();
-  let last = engine.step(state, { kind: 'start' });
+  let last = engine.step(state, { kind: 'start', calledBefore: false });
   for (const input of inputs) {
     state = last.state;
     last = engine.step(state, input);
@@ -34,6 +34,14 @@ test('greets, answers a wish, and says goodbye with a hang-up', () => {
     kind: 'transfer',
     target: '+15550123',
   });
+});
+
+test('a caller who has called before is greeted as such, where the dialogue has words for it', () => {
+  const again = { kind: 'start', calledBefore: true } as const;
+  assert.match(engine.step(newDialogueState(), again).answer?.text ?? '', /^Welcome back/);
+  const { greetingAgain: _none, ...without } = engine.dialogue;
+  const plain = new DialogueEngine(without);
+  assert.match(plain.step(newDialogueState(), again).answer?.text ?? '', /^Welcome to/);
 });
 
 test('asks for what is missing, takes it by words or keys, and does not ask for what was said at once', () => {

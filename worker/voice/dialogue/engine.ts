@@ -5,8 +5,8 @@ import type { DialogueState } from './state.ts';
 import { wordsOf } from './words.ts';
 
 export type DialogueInput =
-  /** The call begins: greet. */
-  | { kind: 'start' }
+  /** The call begins: greet. `calledBefore` when the caller's profile is known by now. */
+  | { kind: 'start'; calledBefore: boolean }
   /** The call goes on at another worker: nothing is said unless the caller stays silent. */
   | { kind: 'resumed' }
   | { kind: 'words'; text: string }
@@ -72,7 +72,7 @@ function step(compiled: Compiled, state: DialogueState, input: DialogueInput): D
   const { dialogue } = compiled;
   switch (input.kind) {
     case 'start':
-      return say(state, 'greeting', dialogue.greeting, 'greeting');
+      return greet(dialogue, state, input.calledBefore);
     case 'resumed':
       return {
         state: { ...state, last: cut(state.last ?? { text: dialogue.greeting[0] ?? '', cut: true }) },
@@ -92,6 +92,12 @@ function step(compiled: Compiled, state: DialogueState, input: DialogueInput): D
     case 'keys':
       return keys(dialogue, heard(state), input.keys);
   }
+}
+
+function greet(dialogue: Dialogue, state: DialogueState, calledBefore: boolean): DialogueStep {
+  const { greeting, greetingAgain } = dialogue;
+  if (calledBefore && greetingAgain) return say(state, 'greetingAgain', greetingAgain, 'greeting');
+  return say(state, 'greeting', greeting, 'greeting');
 }
 
 function cut<T extends { cut: boolean }>(last: T): T {

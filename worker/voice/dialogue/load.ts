@@ -64,9 +64,10 @@ function pathOf(path: readonly PropertyKey[]): string {
 }
 
 /** Only an intent's `say` is filled: elsewhere a place would be read out. */
-function unfilled({ greeting, fallback, silence, slots }: Dialogue): string[] {
+function unfilled({ greeting, greetingAgain = [], fallback, silence, slots }: Dialogue): string[] {
   const texts: [at: string, texts: readonly string[]][] = [
     ['greeting', greeting],
+    ['greetingAgain', greetingAgain],
     ['fallback.say', fallback.say],
     ['fallback.last.say', fallback.last.say],
     ['silence.say', silence.say],

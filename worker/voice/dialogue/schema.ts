@@ -73,6 +73,8 @@ export const dialogueSchema = z.strictObject({
   version: z.literal(1, { error: 'must be 1' }),
   name: text,
   greeting: variants,
+  /** Instead of the greeting, for a caller who has called before. */
+  greetingAgain: variants.optional(),
   fallback: z.strictObject({ say: variants, limit: limit(3), last }),
   silence: z.strictObject({ afterSeconds: seconds(8), say: variants, limit: limit(2), last }),
   resume: z.strictObject({ afterSeconds: seconds(4) }).default({ afterSeconds: 4 }),

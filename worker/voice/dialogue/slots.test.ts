@@ -26,7 +26,7 @@ intents:
 /** What is said last when the caller says these lines. */
 function answerTo(...lines: string[]): string {
   const engine = new DialogueEngine(dialogue);
-  let step = engine.step(newDialogueState(), { kind: 'start' });
+  let step = engine.step(newDialogueState(), { kind: 'start', calledBefore: false });
   for (const text of lines) step = engine.step(step.state, { kind: 'words', text });
   return step.answer?.text ?? '';
 }

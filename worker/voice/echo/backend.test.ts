@@ -25,7 +25,7 @@ function listener() {
 
 const backend = new EchoBackend(createVoiceMetrics(createRegistry({ processMetrics: false })));
 const open = (voice: VoiceListener, resume?: { dialogue: unknown; history: [] }) =>
-  backend.open({ callRef: 'c', sampleRateHertz: 16_000, listener: voice, resume });
+  backend.open({ callRef: 'c', sampleRateHertz: 16_000, listener: voice, calledBefore: false, resume });
 
 test('keys up to # are a turn, answered by a tone of 200 ms', () => {
   const heard = listener();

@@ -59,7 +59,7 @@ function open(
   options: { sampleRateHertz?: 16000 | 24000; resume?: { dialogue: unknown; history: [] } } = {},
 ) {
   const { sampleRateHertz = 16_000, resume } = options;
-  return backend.open({ callRef: 'c', sampleRateHertz, listener: ear, resume });
+  return backend.open({ callRef: 'c', sampleRateHertz, listener: ear, calledBefore: false, resume });
 }
 
 /** One utterance, frame by frame, as the turn detector hands it over. */

@@ -92,7 +92,7 @@ export class OfflineBackend implements VoiceBackend {
 
   /** The first words of every call are spoken before the first call comes. Trouble shows at the first call, with its error. */
   async #warm(dialogue: Dialogue): Promise<void> {
-    const sentences = dialogue.greeting.flatMap(sentencesOf);
+    const sentences = [...dialogue.greeting, ...(dialogue.greetingAgain ?? [])].flatMap(sentencesOf);
     await Promise.allSettled(sentences.map((sentence) => this.#say(sentence, 16_000)));
   }
 }

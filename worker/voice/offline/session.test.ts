@@ -117,6 +117,7 @@ function open(): { session: VoiceSession; ear: Ear } {
     callRef: 'c',
     sampleRateHertz: 16_000,
     listener: ear,
+    calledBefore: false,
     resume: { dialogue: null, history: [] },
   });
   return { session, ear };
@@ -277,7 +278,13 @@ test('only answers to a caller count for the time to the first audio', async () 
   const count = () => sampleOf(/^rtvoice_first_audio_duration_seconds_count (\d+)/m);
   const counted = await count();
   const ear = new Ear();
-  const session = backend.open({ callRef: 'c', sampleRateHertz: 16_000, listener: ear, resume: undefined });
+  const session = backend.open({
+    callRef: 'c',
+    sampleRateHertz: 16_000,
+    listener: ear,
+    calledBefore: false,
+    resume: undefined,
+  });
   session.start();
   await ear.until(/^said: Welcome/);
   assert.equal(await count(), counted);

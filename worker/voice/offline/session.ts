@@ -55,7 +55,9 @@ export class OfflineSession implements VoiceSession {
   }
 
   start(): void {
-    this.#step(this.#options.resume ? { kind: 'resumed' } : { kind: 'start' });
+    this.#step(
+      this.#options.resume ? { kind: 'resumed' } : { kind: 'start', calledBefore: this.#options.calledBefore },
+    );
   }
 
   hear(pcm: Int16Array, activity: Activity): void {
