@@ -1,9 +1,10 @@
 import { parseArgs } from 'node:util';
 
-const USAGE = `usage: npm run bench -- <placement|media|controller> [--workers N] [--pools N] [--source heartbeat|metrics] [--json]
+const USAGE = `usage: npm run bench -- <placement|media|state|controller> [--workers N] [--pools N] [--source heartbeat|metrics] [--json]
 
 placement  how fast calls are placed, against bare scripts on the same redis-server
 media      what a media frame costs, against a raw echo of the same bytes
+state      what a checkpoint costs a worker, against a bare script call of the same bytes
 controller what a controller of many pools costs, on a real API server (needs Go once)
 `;
 
@@ -27,6 +28,9 @@ async function main(args: string[]): Promise<number> {
   switch (positionals[0]) {
     case 'placement':
       await (await import('./placement.ts')).runPlacement({ workers, json: values.json });
+      return 0;
+    case 'state':
+      await (await import('./state.ts')).runState({ json: values.json });
       return 0;
     case 'controller':
       return controller(Number(values.pools), values.source, values.json);

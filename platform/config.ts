@@ -63,3 +63,8 @@ export const keyList = z
       .filter(Boolean),
   )
   .pipe(z.array(z.string().min(16, 'each key needs at least 16 characters')).min(1).max(4));
+/** `-` is none. */
+export const optionalKeyList = z
+  .literal('-')
+  .transform(() => undefined)
+  .or(keyList);
