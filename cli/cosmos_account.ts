@@ -1,6 +1,6 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
-import { getCACertificates, setDefaultCACertificates } from 'node:tls';
+import * as tls from 'node:tls';
 import { createCredential } from '../platform/azure_credential.ts';
 import { type Config, loadConfig } from '../platform/config.ts';
 import { defineError } from '../platform/errors.ts';
@@ -12,6 +12,12 @@ export const NO_ARCHIVE = defineError('ERR_ARCHIVE_NOT_NAMED', {
   status: 400,
   message: 'no Cosmos DB account is named and no local mode was found',
   remedy: 'Set RTVOICE_COSMOS_ENDPOINT, or name the state folder of a local mode with --state-dir.',
+});
+
+export const AUTHORITY_UNTRUSTED = defineError('ERR_AUTHORITY_UNTRUSTED', {
+  status: 500,
+  message: 'this Node cannot be told of an authority while it runs',
+  remedy: 'Start the command with NODE_EXTRA_CA_CERTS set to the file that is named, or with Node 22.19 or newer.',
 });
 
 export const accountOptions = { 'state-dir': { type: 'string', default: DEFAULT_STATE_DIR } } as const;
@@ -47,13 +53,19 @@ function localEnvironment(stateDir: string): Environment {
     ({ env } = JSON.parse(readFileSync(join(stateDir, AZURE_FILE), 'utf8')) as { env: Record<string, string> });
     const keyRing = resolve(stateDir, KEY_RING_FILE);
     if (existsSync(keyRing)) env.RTVOICE_KEY_RING = keyRing;
-    const authority = env.NODE_EXTRA_CA_CERTS;
-    // Node reads that variable at its start alone.
-    if (authority !== undefined)
-      setDefaultCACertificates([...getCACertificates('default'), readFileSync(authority, 'utf8')]);
   } catch (cause) {
     throw NO_ARCHIVE.with(stateDir, cause);
   }
+  if (env.NODE_EXTRA_CA_CERTS !== undefined) trust(env.NODE_EXTRA_CA_CERTS);
   Object.assign(process.env, env);
   return env;
+}
+
+/** Node reads NODE_EXTRA_CA_CERTS at its start alone; before version 22.19 there is no other way. */
+function trust(authority: string): void {
+  if (!('setDefaultCACertificates' in tls)) {
+    if (process.env.NODE_EXTRA_CA_CERTS === authority) return;
+    throw AUTHORITY_UNTRUSTED.with(authority);
+  }
+  tls.setDefaultCACertificates([...tls.getCACertificates('default'), readFileSync(authority, 'utf8')]);
 }
