@@ -15,8 +15,9 @@ import { RedisCallerKeys } from '../state/sealing/redis_caller_keys.ts';
 import { type RewrapProgress, rewrapStore } from '../state/sealing/rewrap.ts';
 import { EXIT, type ExitCode, type Io } from './io.ts';
 import { eraseCaller } from './keys_erase.ts';
-import { type Environment, type SealingStores, tokenCredential, withSealingStores } from './sealing_stores.ts';
+import { type Environment, type SealingStores, withSealingStores } from './sealing_stores.ts';
 import { table } from './table.ts';
+import { tokenCredential } from './token_credential.ts';
 
 const OPTIONS = {
   ring: { type: 'string' },

@@ -1,4 +1,3 @@
-import type { TokenCredential } from '@azure/identity';
 import { readPool } from '../contract/pool.ts';
 import { systemClock } from '../platform/clock.ts';
 import { type Config, loadConfig } from '../platform/config.ts';
@@ -9,6 +8,7 @@ import { RedisKeyManager } from '../state/keys/key_manager.ts';
 import { openRedisAccess } from '../state/redis/access.ts';
 import { RedisClient } from '../state/redis/client.ts';
 import { SEALING_COMMAND_SETTINGS } from './sealing_settings.ts';
+import { tokenCredential } from './token_credential.ts';
 
 export interface SealingStores {
   config: Config<typeof SEALING_COMMAND_SETTINGS>;
@@ -41,12 +41,6 @@ export async function withSealingStores<T>(env: Environment, use: (stores: Seali
     await redis.close();
     credentials.close();
   }
-}
-
-/** Loaded only when it is asked for: the identity library is slow to load. */
-export async function tokenCredential(): Promise<TokenCredential> {
-  const { createCredential } = await import('../platform/azure_credential.ts');
-  return createCredential(process.env.AZURE_AUTHORITY_HOST);
 }
 
 async function openDatabase(config: SealingStores['config']): Promise<CosmosDatabase | undefined> {
